@@ -1,0 +1,41 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// Kinds of transfer: which table's row each books.
+const (
+	kindDeposit       = "deposit"        // bank → means
+	kindBudget        = "budget"         // reservation: means → clearing, pending until settlement
+	kindEarning       = "earning"        // clearing → earned: our giver, our payee
+	kindClaim         = "claim"          // clearing → payable: our givers, another instance's payees
+	kindReturn        = "return"         // share: payable → means, of a refused line
+	kindLine          = "line"           // claim_line: receivable → announced
+	kindPayment       = "payment"        // payable → bank, pending until the peer confirms
+	kindPaymentShort  = "payment_short"  // suspense → bank: sent, but not acknowledged
+	kindReceipt       = "receipt"        // payment: bank → receivable
+	kindReceiptExcess = "receipt_excess" // payment: bank → peer_credit
+	kindAllocation    = "allocation"     // line_allocation: announced → earned
+	kindWithdrawal    = "withdrawal"     // earned → bank, pending until the operator has paid
+)
+
+// post books entries in the instance's currency and maps the journal's refusals.
+func (tx *Tx) post(ctx context.Context, period string, entries ...journal.Entry) error {
+	err := journal.Post(ctx, journal.Book{Tx: tx.Tx, At: tx.at, Period: period, Currency: tx.l.inst.Currency}, entries...)
+	switch {
+	case errors.Is(err, journal.ErrOverdraft):
+		return fmt.Errorf("%w: %w", ErrFunds, err)
+	case errors.Is(err, journal.ErrReused):
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return err
+}
+
+func bank() journal.Account { return journal.Account{Kind: journal.Bank} }
+
+func of(kind string, owner int64) journal.Account { return journal.Account{Kind: kind, Owner: owner} }

@@ -1,0 +1,54 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// carry takes flattrs without a final answer into the open month, as new ones that name the old.
+// A fresh click there absorbs the old one; after the third carry they expire.
+func (tx *Tx) carry(ctx context.Context, period, open string) error {
+	old, err := rows[Flattr](ctx, tx, `
+		select `+flattrColumns+` from flattr
+		where period = $1 and state in ('sent', 'held') order by made_at, id for no key update`, period)
+	if err != nil {
+		return err
+	}
+	for _, f := range old {
+		if err := tx.carryOne(ctx, f, open); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) carryOne(ctx context.Context, old Flattr, open string) error {
+	state := Carried
+	if old.CarryCount == maxCarries {
+		state = Expired
+	}
+	if _, err := tx.Exec(ctx, `update flattr set state = $2 where id = $1`, old.ID, state); err != nil {
+		return err
+	}
+	if state == Expired {
+		return nil
+	}
+	var fresh bool
+	if err := tx.QueryRow(ctx, `
+		select exists (select from flattr where giver = $1 and thing = $2 and period = $3 and state <> 'undone')`,
+		old.Giver, old.Thing, open).Scan(&fresh); err != nil || fresh {
+		return err
+	}
+	f := Flattr{ID: uuid.Must(uuid.NewV7()), Giver: old.Giver, Thing: old.Thing, Period: open, State: Unfunded,
+		Carries: &old.ID, CarryCount: old.CarryCount + 1, MadeAt: tx.at}
+	if err := tx.insertFlattr(ctx, f); err != nil {
+		return err
+	}
+	t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, f.Thing)
+	if err != nil {
+		return err
+	}
+	_, err = tx.send(ctx, f, t)
+	return err
+}

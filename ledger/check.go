@@ -1,0 +1,127 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Violation is a row that breaks an invariant (protocol §10).
+type Violation struct {
+	Invariant string // a stable code, e.g. "account-totals"
+	Row       string // the table and its key, e.g. "transfer 12", with what is wrong
+}
+
+func (v Violation) String() string { return v.Invariant + ": " + v.Row }
+
+// ErrInvariant: Check found at least one violation.
+var ErrInvariant = errors.New("an invariant is broken")
+
+// Check runs every invariant that one instance can see, on one consistent snapshot, and returns
+// every row that breaks one. The books are compared in both directions: each business row must have
+// exactly the transfers that its state calls for, each transfer must have its row, each account must
+// be the sum of its transfers, and each settled share must be what the split makes it.
+func (l *Ledger) Check(ctx context.Context) ([]Violation, error) {
+	var found []Violation
+	err := l.snapshot(ctx, func(tx pgx.Tx) (err error) {
+		found, err = l.check(ctx, tx)
+		return err
+	})
+	return found, err
+}
+
+// snapshot runs f on a state of the database that doesn't move.
+func (l *Ledger) snapshot(ctx context.Context, f func(tx pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, l.pool,
+		pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead}, f)
+}
+
+func (l *Ledger) check(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
+	var found []Violation
+	for _, q := range invariants {
+		broken, err := rows[struct{ Row string }](ctx, tx, q.sql)
+		if err != nil {
+			return nil, fmt.Errorf("check %s: %w", q.code, err)
+		}
+		for _, b := range broken {
+			found = append(found, Violation{Invariant: q.code, Row: b.Row})
+		}
+	}
+	for _, f := range []func(context.Context, pgx.Tx) ([]Violation, error){l.checkShares, l.checkLines} {
+		broken, err := f(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, broken...)
+	}
+	return found, nil
+}
+
+// checkShares splits every settled budget again and compares each share with the result.
+func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
+	type settled struct {
+		Reservation int64
+		Period      string
+		Name        string
+		Budget      int64
+		IRI         string
+		Flattr      uuid.UUID
+		Amount      *int64
+	}
+	all, err := rows[settled](ctx, tx, `
+		select r.id as reservation, r.period, m.name, r.amount as budget, t.iri, f.id as flattr, s.amount
+		from reservation r join member m on m.id = r.member
+		join flattr f on f.giver = r.member and f.period = r.period and f.state = 'accepted'
+		join thing t on t.id = f.thing left join share s on s.flattr = f.id
+		where r.state = 'settled' order by r.id, t.iri`)
+	if err != nil {
+		return nil, fmt.Errorf("check share-split: %w", err)
+	}
+	var found []Violation
+	for _, mine := range chunkBy(all, func(s settled) int64 { return s.Reservation }) {
+		ties := make([]Tie, len(mine))
+		for i, s := range mine {
+			ties[i] = TieOf(s.Period, l.inst.MemberIRI(s.Name), s.IRI)
+		}
+		for i, part := range Split(mine[0].Budget, ties) {
+			if a := mine[i].Amount; a == nil || *a != part {
+				found = append(found, Violation{"share-split", fmt.Sprintf("share of flattr %s (reservation %d): %s, want %d",
+					mine[i].Flattr, mine[i].Reservation, amountText(a), part)})
+			}
+		}
+	}
+	return found, nil
+}
+
+func amountText(a *int64) string {
+	if a == nil {
+		return "missing"
+	}
+	return fmt.Sprint(*a)
+}
+
+// checkLines computes every claim's digest again.
+func (l *Ledger) checkLines(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
+	claims, err := rows[struct {
+		ID     int64
+		Digest string
+	}](ctx, tx, `select id, digest from claim where line_count > 0 or digest <> '' order by id`)
+	if err != nil {
+		return nil, fmt.Errorf("check claim-digest: %w", err)
+	}
+	var found []Violation
+	for _, c := range claims {
+		lines, _, err := readLines(ctx, tx, c.ID)
+		if err != nil {
+			found = append(found, Violation{"claim-digest", fmt.Sprintf("claim %d: %v", c.ID, err)})
+			continue
+		}
+		if digest, err := LinesDigest(lines); err != nil || digest != c.Digest {
+			found = append(found, Violation{"claim-digest", fmt.Sprintf("claim %d: claim_line rows have %s", c.ID, digest)})
+		}
+	}
+	return found, nil
+}

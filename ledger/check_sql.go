@@ -1,0 +1,220 @@
+package ledger
+
+// expectedTransfers is what the books must hold, derived from the business rows and their states:
+// one line per (kind, ref, phase), with both accounts and the amount.
+const expectedTransfers = `
+	select 'deposit' as kind, id as ref, 'single' as phase, 'bank' as dk, 0::bigint as d, 'means' as ck, member as c, amount from deposit
+	union all select 'budget', id, 'pending', 'means', member, 'clearing', 0, amount from reservation
+	union all select 'budget', id, case state when 'settled' then 'post' else 'void' end, 'means', member, 'clearing', 0, amount
+	  from reservation where state <> 'reserved'
+	union all select 'earning', id, 'single', 'clearing', 0, 'earned', member, amount from earning
+	union all select 'claim', id, 'single', 'clearing', 0, 'payable', peer, amount
+	  from claim where direction = 'out' and supersedes is null
+	union all select 'return', b.share, 'single', 'payable', c.peer, 'means', s.giver, b.amount
+	  from share_return b join share s on s.id = b.share join claim c on c.id = b.claim
+	union all select 'line', l.id, 'single', 'receivable', c.peer, 'announced', l.member, l.amount
+	  from claim_line l join claim c on c.id = l.claim where c.direction = 'in' and c.state in ('accepted', 'confirmed')
+	union all select 'payment', id, 'pending', 'payable', peer, 'bank', 0, amount from payment where direction = 'out'
+	union all select 'payment', id, 'post', 'payable', peer, 'bank', 0, least(amount, received)
+	  from payment where direction = 'out' and state = 'confirmed'
+	union all select 'payment', id, 'void', 'payable', peer, 'bank', 0, amount
+	  from payment where direction = 'out' and state in ('not_received', 'cancelled')
+	union all select 'payment_short', id, 'single', 'suspense', 0, 'bank', 0, amount - received
+	  from payment where direction = 'out' and state = 'confirmed' and received < amount
+	union all select 'receipt', id, 'single', 'bank', 0, 'receivable', peer, least(amount, received)
+	  from payment where direction = 'in' and state = 'confirmed'
+	union all select 'receipt_excess', id, 'single', 'bank', 0, 'peer_credit', peer, received - amount
+	  from payment where direction = 'in' and state = 'confirmed' and received > amount
+	union all select 'allocation', a.id, 'single', 'announced', l.member, 'earned', l.member, a.amount
+	  from line_allocation a join claim_line l on l.id = a.line
+	union all select 'withdrawal', id, 'pending', 'earned', member, 'bank', 0, amount from withdrawal
+	union all select 'withdrawal', id, case state when 'paid' then 'post' else 'void' end, 'earned', member, 'bank', 0, amount
+	  from withdrawal where state <> 'requested'`
+
+// invariants: each query returns the rows that break one.
+var invariants = []struct{ code, sql string }{
+	// Protocol §10.1: accounts are the sums of their transfers, and all of them sum to zero.
+	{"account-totals", `
+		select format('account %s (%s of %s)', a.id, a.kind, a.owner) as row
+		from account a left join (
+		  select account, sum(dp) as dp, sum(cp) as cp, sum(dq) as dq, sum(cq) as cq from (
+		    select t.debit_account as account, ` + movement("t.amount", "0") + ` from transfer t left join transfer p on p.id = t.pending_id
+		    union all
+		    select t.credit_account, ` + movement("0", "t.amount") + ` from transfer t left join transfer p on p.id = t.pending_id) m
+		  group by account) m on m.account = a.id
+		where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) is distinct from
+		  (coalesce(m.dp, 0), coalesce(m.cp, 0), coalesce(m.dq, 0), coalesce(m.cq, 0))`},
+	{"zero-sum", `
+		select format('currency %s: accounts sum to %s', currency, sum(debits_posted - credits_posted)) as row
+		from account group by currency having sum(debits_posted - credits_posted) <> 0`},
+	{"clearing-empty", `
+		select format('account %s (clearing): %s', id, credits_posted - debits_posted) as row
+		from account where kind = 'clearing' and credits_posted <> debits_posted`},
+	// Every business row has the transfers that its state calls for, and no other transfer exists.
+	{"books", `
+		with e as (` + expectedTransfers + `),
+		t as (
+		  select t.id, t.kind, t.ref, t.phase, d.kind as dk, d.owner as d, c.kind as ck, c.owner as c, t.amount
+		  from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account)
+		select format('%s: transfer %s, row %s of %s', kind || ' ' || phase, coalesce(t.id::text, 'missing'), ref,
+		  case when e.amount is null then 'nothing' else kind end) as row
+		from e full join t using (kind, ref, phase)
+		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
+	{"pending-link", `
+		select format('transfer %s', t.id) as row from transfer t left join transfer p on p.id = t.pending_id
+		where t.phase in ('post', 'void') and (p.phase is distinct from 'pending'
+		  or (p.kind, p.ref, p.debit_account, p.credit_account)
+		     is distinct from (t.kind, t.ref, t.debit_account, t.credit_account)
+		  or t.amount > p.amount or (t.phase = 'void' and t.amount <> p.amount))`},
+	{"currency", `
+		select format('%s %s: %s', x.name, x.id, x.currency) as row from instance i, (
+		  select 'account' as name, id, currency from account union all select 'transfer', id, currency from transfer
+		  union all select 'claim', id, currency from claim union all select 'payment', id, currency from payment) x
+		where x.currency <> i.currency`},
+	// Protocol §10.3: per giver and settled month Σ shares + rolled over = reserved budget.
+	{"shares-sum", `
+		select format('reservation %s (member %s, %s): shares %s of %s', r.id, r.member, r.period, coalesce(s.sum, 0), r.amount) as row
+		from reservation r left join (
+		  select giver, period, sum(amount) as sum from share group by giver, period) s
+		  on s.giver = r.member and s.period = r.period
+		where r.state <> 'released' and coalesce(s.sum, 0) <> case r.state when 'settled' then r.amount else 0 end`},
+	{"share-flattr", `
+		select format('share %s (flattr %s)', s.id, s.flattr) as row from share s left join flattr f on f.id = s.flattr
+		where (f.giver, f.thing, f.period, f.state) is distinct from (s.giver, s.thing, s.period, 'accepted')
+		union all
+		select format('share %s: giver %s has no settled reservation', s.id, s.giver) from share s
+		where not exists (select from reservation r where r.member = s.giver and r.period = s.period and r.state = 'settled')
+		union all
+		select format('flattr %s (%s in %s) has no share', f.id, f.state, f.period) from flattr f
+		join month m on m.period = f.period left join share s on s.flattr = f.id
+		where m.state = 'settled' and f.state in ('accepted', 'sent', 'held') and s.id is null`},
+	{"month-reservations", `
+		select format('reservation %s is %s in a month that is %s', r.id, r.state, m.state) as row
+		from reservation r join month m on m.period = r.period
+		where (m.state = 'settled') <> (r.state in ('settled', 'rolled')) and r.state <> 'released'`},
+	{"earning-shares", `
+		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
+		from earning e full join (
+		  select s.period, t.member, count(*) as flattrs, sum(s.amount) as amount
+		  from share s join thing t on t.id = s.thing where t.member is not null and s.amount > 0 group by s.period, t.member) s
+		  on s.period = e.period and s.member = e.member
+		where (e.flattrs, e.amount) is distinct from (s.flattrs, s.amount)`},
+	{"return-share", `
+		select format('share_return %s', b.share) as row from share_return b
+		left join share s on s.id = b.share left join thing t on t.id = s.thing
+		left join claim c on c.id = b.claim
+		left join claim_line l on l.claim = b.claim and l.payee = t.payee and l.refused is not null
+		where l.id is null or b.amount <> s.amount or s.claim is distinct from coalesce(c.origin, c.id)
+		union all
+		select format('share %s of a refused line isn''t returned', s.id)
+		from share s join thing t on t.id = s.thing
+		join claim c on c.direction = 'out' and coalesce(c.origin, c.id) = s.claim
+		join claim_line l on l.claim = c.id and l.payee = t.payee and l.refused is not null
+		where s.amount > 0 and not exists (select from share_return b where b.share = s.id)`},
+	{"claim-lines", `
+		select format('claim %s: claim_line rows add up to %s (%s lines)', c.id, coalesce(l.sum, 0), coalesce(l.n, 0)) as row
+		from claim c left join (select claim, sum(amount) as sum, count(*) as n from claim_line group by claim) l on l.claim = c.id
+		where (c.amount, c.line_count) is distinct from (coalesce(l.sum, 0), coalesce(l.n, 0))
+		union all
+		select format('claim_line %s has no claim', l.id) from claim_line l where not exists (select from claim c where c.id = l.claim)`},
+	{"claim-shares", `
+		select format('claim_line %s of claim %s, payee %s', l.id, coalesce(l.claim, s.claim), coalesce(l.payee, s.payee)) as row
+		from (select l.* from claim_line l join claim c on c.id = l.claim
+		        where c.direction = 'out' and c.supersedes is null) l
+		full join (select s.claim, t.payee, sum(s.amount) as amount from share s join thing t on t.id = s.thing
+		        where s.claim is not null group by s.claim, t.payee) s
+		  on s.claim = l.claim and s.payee = l.payee
+		where l.amount is distinct from s.amount
+		union all
+		select format('share %s of another instance''s payee is in no claim', s.id) from share s join thing t on t.id = s.thing
+		where t.peer is not null and s.amount > 0 and s.claim is null`},
+	{"claim-successor", `
+		select format('claim %s is %s', c.id, c.state) as row from claim c
+		where (c.state = 'superseded') <> exists (select from claim n where n.supersedes = c.id)
+		union all
+		select format('claim_line %s of claim %s', coalesce(o.id, n.id), coalesce(o.next, n.claim))
+		from (select l.id, l.payee, l.amount, l.things, n.id as next from claim_line l join claim n on n.supersedes = l.claim
+		        where l.refused is null and n.direction = 'out') o
+		full join (select l.id, l.payee, l.amount, l.things, l.claim from claim_line l join claim c on c.id = l.claim
+		        where c.supersedes is not null and c.direction = 'out') n
+		  on n.claim = o.next and n.payee = o.payee
+		where (o.amount, o.things) is distinct from (n.amount, n.things)`},
+	{"claim-refusals", `
+		select format('claim %s is %s with %s refused lines of %s', c.id, c.state, r.refused, r.lines) as row
+		from claim c cross join lateral (
+		  select count(*) as lines, count(l.refused) as refused from claim_line l where l.claim = c.id) r
+		where case when c.answer = 'reject' then r.refused = 0 else r.refused > 0 end
+		  or (c.state = 'refused' and c.direction = 'out' and r.refused <> r.lines)
+		  or (c.state = 'superseded' and c.answer = 'accept')`},
+	{"claim-confirmed", `
+		select format('claim %s is %s with %s of %s paid', c.id, c.state, c.paid, c.amount) as row from (` + claimQuery + `) c
+		where c.allocated > c.amount or c.paid > c.amount
+		  or (c.state in ('accepted', 'confirmed') and (c.state = 'confirmed') <> (c.amount - c.paid < 10000))
+		  or (c.state not in ('accepted', 'confirmed') and c.allocated + c.paid > 0)`},
+	{"payment-allocations", `
+		select format('payment_allocation %s/%s', a.payment, a.claim) as row
+		from (select a.*, sum(a.amount) over w - a.amount as before, y.state, least(y.received, y.amount) as credited
+		      from payment_allocation a join payment y on y.id = a.payment join claim c on c.id = a.claim
+		      window w as (partition by a.payment order by c.period, c.n)) a
+		where a.confirmed is distinct from case when a.state = 'confirmed'
+		  then greatest(0, least(a.amount, a.credited - a.before)) end
+		union all
+		select format('payment %s: payment_allocation rows add up to %s of %s', y.id, coalesce(a.sum, 0), y.amount)
+		from payment y full join (select payment, sum(amount) as sum from payment_allocation group by payment) a on a.payment = y.id
+		where y.amount is distinct from a.sum
+		union all
+		select format('payment_allocation %s/%s: claim of another peer or direction', a.payment, a.claim)
+		from payment_allocation a left join payment y on y.id = a.payment left join claim c on c.id = a.claim
+		where (y.peer, y.direction) is distinct from (c.peer, c.direction)`},
+	{"line-allocations", `
+		select format('line_allocation rows of payment %s, claim %s', coalesce(a.payment, x.payment), coalesce(a.claim, x.claim)) as row
+		from (select a.payment, a.claim, a.confirmed from payment_allocation a join payment y on y.id = a.payment
+		        where y.direction = 'in' and a.confirmed > 0) a
+		full join (select payment, claim, sum(amount) as sum from line_allocation group by payment, claim) x
+		  on x.payment = a.payment and x.claim = a.claim
+		where a.confirmed is distinct from x.sum
+		union all
+		select format('line_allocation %s: line %s has %s of %s', min(x.id), l.id, sum(x.amount), l.amount)
+		from claim_line l join line_allocation x on x.line = l.id group by l.id having sum(x.amount) > l.amount
+		union all
+		select format('line_allocation %s: line of another claim', x.id) from line_allocation x
+		left join claim_line l on l.id = x.line where l.claim is distinct from x.claim`},
+	// Protocol §10.4, our side: what we owe a peer is what its open claims say, and the reverse.
+	{"peer-balance", `
+		select format('account of peer %s: payable %s, claims %s', p.host, coalesce(a.credits_posted - a.debits_posted, 0), coalesce(c.sum, 0)) as row
+		from peer p left join account a on a.kind = 'payable' and a.owner = p.id
+		left join (select peer, sum(amount - paid) as sum from (` + claimQuery + `) c
+		  where direction = 'out' and state in ('offered', 'accepted', 'confirmed') group by peer) c on c.peer = p.id
+		where coalesce(a.credits_posted - a.debits_posted, 0) <> coalesce(c.sum, 0)
+		union all
+		select format('account of peer %s: receivable %s, claims %s', p.host, coalesce(a.debits_posted - a.credits_posted, 0), coalesce(c.sum, 0))
+		from peer p left join account a on a.kind = 'receivable' and a.owner = p.id
+		left join (select peer, sum(amount - paid) as sum from (` + claimQuery + `) c
+		  where direction = 'in' and state in ('accepted', 'confirmed') group by peer) c on c.peer = p.id
+		where coalesce(a.debits_posted - a.credits_posted, 0) <> coalesce(c.sum, 0)`},
+	{"flattr-funded", `
+		select format('flattr %s is %s without a budget', f.id, f.state) as row from flattr f
+		where f.state in ('sent', 'held', 'accepted') and not exists (
+		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
+		union all
+		select format('flattr %s is %s but its budget runs', f.id, f.state) from flattr f
+		join reservation r on r.member = f.giver and r.period = f.period and r.state <> 'released'
+		where f.state = 'unfunded'`},
+	{"one-open-month", `
+		select format('month rows: %s open', count(*)) as row from month where state = 'open' having count(*) <> 1`},
+}
+
+// movement is what one transfer adds to an account's four totals, as columns dp, cp, dq, cq.
+// A post or void takes back the whole reservation, also when it posts only a part.
+func movement(debit, credit string) string {
+	at := func(amount, pending string) string {
+		return `case t.phase when 'single' then ` + amount + ` when 'post' then ` + amount + ` else 0 end as ` + pending
+	}
+	held := func(amount, as string) string {
+		if amount == "0" {
+			return `0 as ` + as
+		}
+		return `case t.phase when 'pending' then t.amount when 'single' then 0 else -p.amount end as ` + as
+	}
+	return at(debit, "dp") + ", " + at(credit, "cp") + ", " + held(debit, "dq") + ", " + held(credit, "cq")
+}

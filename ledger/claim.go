@@ -1,0 +1,170 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// States of a claim (protocol §9).
+const (
+	Offered    = "offered"
+	ClaimTaken = "accepted"
+	Refused    = "refused"
+	Superseded = "superseded"
+	Confirmed  = "confirmed"
+)
+
+// Claim is what one instance owes the members of another for a month: outgoing (we owe) or incoming.
+type Claim struct {
+	ID          int64
+	Direction   string // out | in
+	Peer        int64
+	Host        string // the peer's
+	Period      string
+	Currency    string
+	N           int32
+	IRI         string
+	Amount      int64
+	LineCount   int32
+	Digest      string
+	State       string
+	Answer      *string
+	Content     string
+	Supersedes  *int64
+	Origin      *int64
+	CreatedAt   time.Time
+	AnsweredAt  *time.Time
+	ConfirmedAt *time.Time
+	Allocated   int64 // of Amount, what payments cover: confirmed, or still on their way
+	Paid        int64 // of Amount, what payments cover for sure
+}
+
+// claimQuery reads claims with what is allocated to them. A payment on its way holds its allocation;
+// one that wasn't received or was cancelled gives it back.
+const claimQuery = `
+	select c.id, c.direction, c.peer, p.host, c.period, c.currency, c.n, c.iri, c.amount, c.line_count,
+	  c.digest, c.state, c.answer, c.content, c.supersedes, c.origin, c.created_at, c.answered_at, c.confirmed_at,
+	  coalesce(a.allocated, 0)::bigint as allocated, coalesce(a.paid, 0)::bigint as paid
+	from claim c join peer p on p.id = c.peer
+	left join lateral (
+	  select sum(case when y.state = 'confirmed' then a.confirmed
+	                  when y.state in ('ordered', 'sent', 'announced') then a.amount else 0 end) as allocated,
+	         sum(a.confirmed) filter (where y.state = 'confirmed') as paid
+	  from payment_allocation a join payment y on y.id = a.payment where a.claim = c.id) a on true`
+
+// Open is what of a claim no payment covers yet, in micro-units.
+func (c Claim) Open() int64 { return c.Amount - c.Allocated }
+
+// Claims lists all claims, newest month first.
+func (l *Ledger) Claims(ctx context.Context) ([]Claim, error) {
+	return rows[Claim](ctx, l.pool, claimQuery+` order by c.period desc, p.host, c.direction, c.n`)
+}
+
+// Claim reads a claim by its id; ErrNotFound.
+func (l *Ledger) Claim(ctx context.Context, iri string) (Claim, error) {
+	return row[Claim](ctx, l.pool, claimQuery+` where c.iri = $1`, iri)
+}
+
+// ClaimIRI is the id of a claim of ours: the key (peer, month, currency, n) spelled out.
+func (i Instance) ClaimIRI(host, period, currency string, n int32) string {
+	return fmt.Sprintf("%s/claims/%s/%s/%s/%d", i.BaseURL, period, host, currency, n)
+}
+
+// ClaimLine is a stored line.
+type ClaimLine struct {
+	ID      int64
+	Claim   int64
+	Payee   string
+	Member  *int64
+	Amount  int64
+	Things  []byte
+	Refused *string
+}
+
+const lineColumns = `id, claim, payee, member, amount, things, refused`
+
+// Refusal is a line that the payee's home refuses, with its reason (protocol §8).
+type Refusal struct{ Payee, Reason string }
+
+// ClaimDocument is all that an offer or its answer says, from rows that don't change.
+type ClaimDocument struct {
+	Claim
+	Lines          []Line
+	Refusals       []Refusal // of a refused claim
+	SupersededIRI  string    // of the claim that this one replaces, or ""
+	SupersededHost string
+}
+
+// ClaimDocument reads a claim for telling.
+func (l *Ledger) ClaimDocument(ctx context.Context, iri string) (ClaimDocument, error) {
+	var d ClaimDocument
+	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead},
+		func(tx pgx.Tx) (err error) {
+			if d.Claim, err = row[Claim](ctx, tx, claimQuery+` where c.iri = $1`, iri); err != nil {
+				return err
+			}
+			if d.Supersedes != nil {
+				if err := tx.QueryRow(ctx, `select iri from claim where id = $1`, d.Supersedes).
+					Scan(&d.SupersededIRI); err != nil {
+					return err
+				}
+			}
+			d.Lines, d.Refusals, err = readLines(ctx, tx, d.ID)
+			return err
+		})
+	return d, err
+}
+
+// readLines returns a claim's lines in wire order, and which of them were refused.
+func readLines(ctx context.Context, q queryer, claim int64) (lines []Line, refusals []Refusal, err error) {
+	stored, err := rows[ClaimLine](ctx, q, `
+		select `+lineColumns+` from claim_line where claim = $1 order by payee collate "C"`, claim)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range stored {
+		things, err := readThings(s.Things)
+		if err != nil {
+			return nil, nil, fmt.Errorf("claim_line %d: %w", s.ID, err)
+		}
+		lines = append(lines, Line{Payee: s.Payee, Amount: s.Amount, Things: things})
+		if s.Refused != nil {
+			refusals = append(refusals, Refusal{Payee: s.Payee, Reason: *s.Refused})
+		}
+	}
+	return lines, refusals, nil
+}
+
+// insertClaim stores a claim and its lines and returns its id.
+func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int64, error) {
+	var id int64
+	err := tx.QueryRow(ctx, `
+		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state,
+		  answer, content, supersedes, origin, created_at, answered_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning id`,
+		c.Direction, c.Peer, c.Period, c.Currency, c.N, c.IRI, c.Amount, c.LineCount, c.Digest, c.State,
+		c.Answer, c.Content, c.Supersedes, c.Origin, tx.at, c.AnsweredAt).Scan(&id)
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"claim_line"},
+		[]string{"claim", "payee", "member", "amount", "things", "refused"},
+		pgx.CopyFromSlice(len(lines), func(i int) ([]any, error) {
+			s := lines[i]
+			return []any{id, s.Payee, s.Member, s.Amount, s.Things, s.Refused}, nil
+		}))
+	return id, err
+}
+
+// settleClaim confirms an accepted claim once all of it but a fraction of a cent is paid.
+func (tx *Tx) settleClaim(ctx context.Context, id int64) error {
+	c, err := row[Claim](ctx, tx, claimQuery+` where c.id = $1`, id)
+	if err != nil || c.State != ClaimTaken || c.Amount-c.Paid >= microPerCent {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update claim set state = 'confirmed', confirmed_at = $2 where id = $1`, id, tx.at)
+	return err
+}

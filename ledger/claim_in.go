@@ -1,0 +1,230 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// ClaimOffer is a peer's claim as it came, its proof checked against the pinned accounting key.
+type ClaimOffer struct {
+	IRI        string
+	Host       string // of the peer
+	Period     string
+	Currency   string
+	N          int32
+	Amount     int64
+	LineCount  int32
+	Digest     string
+	Lines      []Line
+	Content    string // SHA-256 of the JCS without proof: what "the same" means
+	Supersedes string // a claim's IRI, or ""
+}
+
+// ReceiveClaim takes a peer's claim: checks it, posts what it owes our members, stores the answer
+// and tells it, in one transaction. The same content again gets the stored answer again.
+//
+// A *ClaimFault is a fault of the claim itself: nothing is stored. ErrConflict: the id is known with
+// other content, or an accepted claim was to be superseded; the first stands (and, for the former, the
+// peer is frozen).
+func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
+	if err := l.checkOffer(o); err != nil {
+		return err
+	}
+	var conflict error
+	err := l.tx(ctx, func(tx *Tx) error {
+		conflict = nil
+		open, err := tx.openMonth(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := tx.peer(ctx, o.Host)
+		if err != nil {
+			return err
+		}
+		// One claim of a peer at a time: same ids and supersedings can't pass each other.
+		if err := tx.lockID(ctx, "claims of "+o.Host); err != nil {
+			return err
+		}
+		known, err := row[Claim](ctx, tx, claimQuery+` where c.iri = $1`, o.IRI)
+		switch {
+		case err == nil:
+			conflict, err = tx.claimAgain(ctx, known, o)
+			return err
+		case !errors.Is(err, ErrNotFound):
+			return err
+		case p.FrozenAt != nil:
+			return &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+		case o.Period >= open:
+			return &ClaimFault{Code: "period-not-closed", Detail: o.Period + " isn't over here"}
+		}
+		conflict, err = tx.receiveClaim(ctx, p, o, open)
+		return err
+	})
+	return errors.Join(err, conflict)
+}
+
+// checkOffer is what can be judged without the books: form, total, digest.
+func (l *Ledger) checkOffer(o ClaimOffer) error {
+	var sum int64
+	seen := map[string]bool{}
+	for _, line := range o.Lines {
+		if line.Amount <= 0 || line.Amount > maxAmount-sum {
+			return &ClaimFault{Code: "total-mismatch", Detail: "a line's amount is out of range"}
+		}
+		if seen[line.Payee] {
+			return &ClaimFault{Code: "malformed", Detail: "payee twice: " + line.Payee}
+		}
+		sum += line.Amount
+		seen[line.Payee] = true
+	}
+	digest, err := LinesDigest(o.Lines)
+	switch {
+	case err != nil:
+		return err
+	case !ValidPeriod(o.Period) || o.N < 1 || len(o.Lines) == 0 || int(o.LineCount) != len(o.Lines):
+		return &ClaimFault{Code: "malformed", Detail: "period, n or line count"}
+	case o.Currency != l.inst.Currency:
+		return &ClaimFault{Code: "unknown-currency", Detail: o.Currency}
+	case sum != o.Amount:
+		return &ClaimFault{Code: "total-mismatch", Detail: fmt.Sprintf("lines add up to %d", sum)}
+	case digest != o.Digest:
+		return &ClaimFault{Code: "digest-mismatch", Detail: "lines have " + digest}
+	}
+	return nil
+}
+
+// claimAgain: the same content gets its answer again; a tombstoned claim is acknowledged without
+// effect; other content under the same id freezes the peer.
+func (tx *Tx) claimAgain(ctx context.Context, known Claim, o ClaimOffer) (conflict, err error) {
+	switch {
+	case known.Host != o.Host || known.Direction != "in":
+		return nil, fmt.Errorf("%w: %s isn't %s's", ErrRefused, o.IRI, o.Host)
+	case known.Answer == nil:
+		return nil, nil // a tombstone: superseded before it was ever seen
+	case known.Content != o.Content:
+		return fmt.Errorf("%w: %s is known with other content", ErrConflict, o.IRI),
+			tx.freeze(ctx, known.Peer, "same id, other content: "+o.IRI)
+	}
+	return nil, tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: o.IRI, To: o.Host})
+}
+
+func (tx *Tx) receiveClaim(ctx context.Context, p Peer, o ClaimOffer, open string) (conflict, err error) {
+	supersedes, conflict, err := tx.supersede(ctx, p, o)
+	if err != nil || conflict != nil {
+		return conflict, err
+	}
+	lines, refused, err := tx.judgeLines(ctx, o.Lines)
+	if err != nil {
+		return nil, err
+	}
+	accept, reject := "accept", "reject"
+	c := Claim{Direction: "in", Peer: p.ID, Period: o.Period, Currency: o.Currency, N: o.N, IRI: o.IRI,
+		Amount: o.Amount, LineCount: o.LineCount, Digest: o.Digest, Content: o.Content,
+		Supersedes: supersedes, State: ClaimTaken, Answer: &accept, AnsweredAt: &tx.at}
+	if refused > 0 {
+		c.State, c.Answer = Refused, &reject
+	}
+	id, err := tx.insertClaim(ctx, c, lines)
+	if isUnique(err) {
+		return nil, &ClaimFault{Code: "malformed", Detail: "this month's n is taken by another id"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	failpoint("claim.stored")
+	if refused == 0 {
+		if err := tx.postLines(ctx, id, p.ID, open); err != nil {
+			return nil, err
+		}
+	}
+	failpoint("claim.posted")
+	return nil, tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: o.IRI, To: p.Host})
+}
+
+// supersede puts a tombstone on the refused claim that o replaces, even if it was never seen.
+// An accepted claim can't be superseded: its stored answer is told again.
+func (tx *Tx) supersede(ctx context.Context, p Peer, o ClaimOffer) (id *int64, conflict, err error) {
+	if o.Supersedes == "" {
+		return nil, nil, nil
+	}
+	old, err := row[Claim](ctx, tx, claimQuery+` where c.iri = $1 for no key update of c`, o.Supersedes)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return tx.buryClaim(ctx, p, o)
+	case err != nil:
+		return nil, nil, err
+	case old.Peer != p.ID || old.Direction != "in" || old.Period != o.Period:
+		return nil, nil, &ClaimFault{Code: "malformed", Detail: "supersedes another key's claim"}
+	case old.State == ClaimTaken || old.State == Confirmed:
+		return nil, fmt.Errorf("%w: %s was accepted", ErrConflict, old.IRI),
+			tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: old.IRI, To: p.Host})
+	}
+	_, err = tx.Exec(ctx, `update claim set state = 'superseded' where id = $1`, old.ID)
+	return &old.ID, nil, err
+}
+
+func (tx *Tx) buryClaim(ctx context.Context, p Peer, o ClaimOffer) (*int64, error, error) {
+	n, err := strconv.ParseInt(o.Supersedes[strings.LastIndexByte(o.Supersedes, '/')+1:], 10, 32)
+	if err != nil || n < 1 || int32(n) >= o.N {
+		return nil, nil, &ClaimFault{Code: "malformed", Detail: "supersedes names no earlier claim"}
+	}
+	id, err := tx.insertClaim(ctx, Claim{Direction: "in", Peer: p.ID, Period: o.Period, Currency: o.Currency,
+		N: int32(n), IRI: o.Supersedes, State: Superseded}, nil)
+	return &id, nil, err
+}
+
+// judgeLines finds the payees; only they can be wrong without the claim being at fault.
+func (tx *Tx) judgeLines(ctx context.Context, lines []Line) (stored []ClaimLine, refused int, err error) {
+	for _, line := range lines {
+		things, err := line.thingsJSON()
+		if err != nil {
+			return nil, 0, err
+		}
+		s := ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things}
+		if s.Member, s.Refused, err = tx.judgePayee(ctx, line.Payee); err != nil {
+			return nil, 0, err
+		}
+		if s.Refused != nil {
+			refused++
+		}
+		stored = append(stored, s)
+	}
+	return stored, refused, nil
+}
+
+func (tx *Tx) judgePayee(ctx context.Context, payee string) (member *int64, reason *string, err error) {
+	unknown, deleted := "unknown-payee", "deleted"
+	name, ours := strings.CutPrefix(payee, tx.l.inst.MemberIRI(""))
+	m, err := row[Member](ctx, tx, `select `+memberColumns+` from member where name = $1 for share`, name)
+	switch {
+	case !ours || errors.Is(err, ErrNotFound):
+		return nil, &unknown, nil
+	case err != nil:
+		return nil, nil, err
+	case m.DeletedAt != nil:
+		return &m.ID, &deleted, nil
+	}
+	return &m.ID, nil, nil
+}
+
+// postLines books an accepted claim: the peer owes, our payees' money is announced.
+func (tx *Tx) postLines(ctx context.Context, claim, peer int64, open string) error {
+	lines, err := rows[ClaimLine](ctx, tx, `select `+lineColumns+` from claim_line where claim = $1 order by id`, claim)
+	if err != nil {
+		return err
+	}
+	entries := make([]journal.Entry, len(lines))
+	for i, line := range lines {
+		entries[i] = journal.Entry{Kind: kindLine, Ref: line.ID, Phase: journal.Single, Amount: line.Amount,
+			Debit: of(journal.Receivable, peer), Credit: of(journal.Announced, *line.Member)}
+	}
+	if err := tx.post(ctx, open, entries...); err != nil {
+		return err
+	}
+	return tx.settleClaim(ctx, claim)
+}

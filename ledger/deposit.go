@@ -1,0 +1,85 @@
+package ledger
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// Deposit is money that a giver paid in by bank, as the operator recorded it.
+type Deposit struct {
+	ID        int64
+	Member    int64
+	Name      string
+	Amount    int64
+	Reference string // the bank's: unique, so that one booking can't be recorded twice
+	CreatedAt time.Time
+}
+
+const depositQuery = `
+	select d.id, d.member, m.name, d.amount, d.reference, d.created_at
+	from deposit d join member m on m.id = d.member`
+
+// RecordDeposit books money that arrived for a member. The same reference again returns the first
+// deposit if all is the same (ErrConflict otherwise). FieldError: name unknown, amount, reference.
+func (l *Ledger) RecordDeposit(ctx context.Context, operator int64, name string, amount int64, reference string) (Deposit, error) {
+	reference = strings.TrimSpace(reference)
+	if reference == "" || len(reference) > 140 {
+		return Deposit{}, refused("reference", "required")
+	}
+	if amount <= 0 || amount > maxAmount || amount%microPerCent != 0 {
+		return Deposit{}, refused("amount", "amount")
+	}
+	var d Deposit
+	err := l.tx(ctx, func(tx *Tx) error {
+		period, err := tx.openMonth(ctx)
+		if err != nil {
+			return err
+		}
+		if err := tx.operator(ctx, operator); err != nil {
+			return err
+		}
+		d, err = tx.deposit(ctx, operator, name, amount, reference, period)
+		return err
+	})
+	return d, err
+}
+
+func (tx *Tx) deposit(ctx context.Context, operator int64, name string, amount int64, reference, period string) (Deposit, error) {
+	m, err := row[Member](ctx, tx, `
+		select `+memberColumns+` from member where name = $1 and deleted_at is null for no key update`, name)
+	if err == ErrNotFound {
+		return Deposit{}, refused("name", "unknown")
+	}
+	if err != nil {
+		return Deposit{}, err
+	}
+	tag, err := tx.Exec(ctx, `
+		insert into deposit (member, amount, reference, recorded_by, created_at)
+		values ($1, $2, $3, $4, $5) on conflict (reference) do nothing`,
+		m.ID, amount, reference, operator, tx.at)
+	if err != nil {
+		return Deposit{}, err
+	}
+	d, err := row[Deposit](ctx, tx, depositQuery+` where d.reference = $1`, reference)
+	switch {
+	case err != nil:
+		return d, err
+	case d.Member != m.ID || d.Amount != amount:
+		return d, ErrConflict
+	case tag.RowsAffected() == 0:
+		return d, nil
+	}
+	if err := tx.post(ctx, period, journal.Entry{Kind: kindDeposit, Ref: d.ID, Phase: journal.Single,
+		Debit: bank(), Credit: of(journal.Means, m.ID), Amount: amount}); err != nil {
+		return d, err
+	}
+	return d, tx.topUp(ctx, m.ID, period)
+}
+
+// Deposits lists the latest 200 deposits.
+func (l *Ledger) Deposits(ctx context.Context) ([]Deposit, error) {
+	return rows[Deposit](ctx, l.pool, depositQuery+` order by d.id desc limit 200`)
+}

@@ -1,0 +1,290 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// States of a flattr at the giver's home.
+const (
+	Unfunded = "unfunded" // kept here, unsent and uncounted, until a budget runs
+	Sent     = "sent"     // told, no answer yet
+	Held     = "held"     // the payee isn't giving yet; counted in public
+	Accepted = "accepted" // final: takes its share at settlement
+	Rejected = "rejected" // final: takes nothing
+	Undone   = "undone"
+	Carried  = "carried" // no final answer by settlement: goes on in the next month
+	Expired  = "expired" // carried three times in vain
+)
+
+// Reasons of a rejected flattr (protocol §4).
+const (
+	ReasonUnknownThing = "unknown-thing"
+	ReasonNotAccepting = "not-accepting"
+	ReasonBlocked      = "blocked"
+	ReasonOwnThing     = "own-thing"
+	ReasonPeriodClosed = "period-closed"
+)
+
+// Flattr is one member's click on one thing in one month. It carries no amount.
+type Flattr struct {
+	ID         uuid.UUID
+	Giver      int64
+	Thing      int64
+	Period     string
+	State      string
+	Reason     *string
+	Carries    *uuid.UUID
+	CarryCount int32
+	MadeAt     time.Time
+	AnsweredAt *time.Time
+	UndoneAt   *time.Time
+}
+
+const flattrColumns = `id, giver, thing, period, state, reason, carries, carry_count, made_at, answered_at, undone_at`
+
+// Flattr clicks for a member on a thing in the open month. A second click on the same thing in the
+// same month returns the first (again = true). Own things and things that don't take flattrs are
+// refused (FieldError "thing": own-thing, not-accepting). Without a running budget the click is
+// kept here until one runs.
+func (l *Ledger) Flattr(ctx context.Context, by, thing int64) (f Flattr, again bool, err error) {
+	err = l.tx(ctx, func(tx *Tx) error {
+		f, again, err = tx.flattr(ctx, by, thing)
+		return err
+	})
+	return f, again, err
+}
+
+func (tx *Tx) flattr(ctx context.Context, by, thing int64) (f Flattr, again bool, err error) {
+	period, err := tx.openMonth(ctx)
+	if err != nil {
+		return f, false, err
+	}
+	giver, err := tx.activeMember(ctx, by, true)
+	if err != nil {
+		return f, false, err
+	}
+	t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, thing)
+	if err != nil {
+		return f, false, err
+	}
+	f, err = row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr
+		where giver = $1 and thing = $2 and period = $3 and state <> 'undone'`, by, thing, period)
+	if !errors.Is(err, ErrNotFound) {
+		return f, true, err
+	}
+	if t.Payee == tx.l.inst.MemberIRI(giver.Name) {
+		return f, false, refused("thing", ReasonOwnThing)
+	}
+	if err := tx.takesFlattrs(ctx, t); err != nil {
+		return f, false, err
+	}
+	f = Flattr{ID: uuid.Must(uuid.NewV7()), Giver: by, Thing: thing, Period: period, State: Unfunded, MadeAt: tx.at}
+	if err := tx.insertFlattr(ctx, f); err != nil {
+		return f, false, err
+	}
+	f, err = tx.send(ctx, f, t)
+	return f, false, err
+}
+
+// takesFlattrs refuses a thing of ours that is gone.
+func (tx *Tx) takesFlattrs(ctx context.Context, t Thing) error {
+	if t.Button == nil {
+		return nil
+	}
+	var gone bool
+	err := tx.QueryRow(ctx, `
+		select b.removed_at is not null or m.deleted_at is not null
+		from button b join member m on m.id = b.owner where b.id = $1`, t.Button).Scan(&gone)
+	if err == nil && gone {
+		return refused("thing", ReasonNotAccepting)
+	}
+	return err
+}
+
+func (tx *Tx) insertFlattr(ctx context.Context, f Flattr) error {
+	_, err := tx.Exec(ctx, `
+		insert into flattr (id, giver, thing, period, state, carries, carry_count, made_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		f.ID, f.Giver, f.Thing, f.Period, f.State, f.Carries, f.CarryCount, f.MadeAt)
+	return err
+}
+
+// send lets an unfunded flattr count, if its giver's budget runs: a thing of ours answers at once,
+// another instance is told.
+func (tx *Tx) send(ctx context.Context, f Flattr, t Thing) (Flattr, error) {
+	if reserved, err := tx.reserved(ctx, f.Giver, f.Period); err != nil || reserved == 0 {
+		return f, err
+	}
+	f.State = Sent
+	if t.Member != nil {
+		gives, err := tx.mayReceive(ctx, *t.Member, f.Period)
+		if err != nil {
+			return f, err
+		}
+		f.State, f.AnsweredAt = Held, &tx.at
+		if gives {
+			f.State = Accepted
+		}
+	}
+	if _, err := tx.Exec(ctx, `update flattr set state = $2, answered_at = $3 where id = $1`,
+		f.ID, f.State, f.AnsweredAt); err != nil {
+		return f, err
+	}
+	if f.State != Sent {
+		return f, nil
+	}
+	return f, tx.tell(ctx, Message{Kind: TellLike, Key: f.ID.String(), To: t.Payee})
+}
+
+// mayReceive is the instance's reciprocity policy: only those who give may receive, where it is
+// required. Giving means money reserved for that month.
+func (tx *Tx) mayReceive(ctx context.Context, member int64, period string) (bool, error) {
+	if tx.l.inst.Reciprocity == ReciprocityOff {
+		return true, nil
+	}
+	reserved, err := tx.reserved(ctx, member, period)
+	return reserved > 0, err
+}
+
+// UndoFlattr takes a member's flattr back while its month is open; doing it twice is fine.
+func (l *Ledger) UndoFlattr(ctx context.Context, by int64, id uuid.UUID) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		period, err := tx.openMonth(ctx)
+		if err != nil {
+			return err
+		}
+		f, err := row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr
+			where id = $1 and giver = $2 for no key update`, id, by)
+		switch {
+		case err != nil:
+			return err
+		case f.State == Undone:
+			return nil
+		case f.Period != period:
+			return fmt.Errorf("%w: %s", ErrClosed, f.Period)
+		}
+		return tx.undo(ctx, f)
+	})
+}
+
+func (tx *Tx) undo(ctx context.Context, f Flattr) error {
+	t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, f.Thing)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		update flattr set state = 'undone', reason = null, undone_at = $2 where id = $1`, f.ID, tx.at); err != nil {
+		return err
+	}
+	if t.Peer == nil || f.State == Unfunded {
+		return nil
+	}
+	return tx.tell(ctx, Message{Kind: TellUndo, Key: f.ID.String(), To: t.Payee})
+}
+
+// Verdict is a payee's home's answer to a Like.
+type Verdict struct {
+	Like   string // the Like's id
+	Host   string // of the instance that answers
+	Answer string // accept | tentative | reject
+	Reason string // of a reject
+}
+
+// FlattrAnswered records the payee's home's answer. The first final answer stands; an answer to a
+// flattr that was undone or carried since changes nothing. ErrNotFound: no such flattr.
+// ErrRefused: the answer isn't that instance's to give.
+func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
+	id, err := l.flattrID(v.Like)
+	if err != nil {
+		return err
+	}
+	return l.tx(ctx, func(tx *Tx) error {
+		// The month's lock first: settlement counts the final answers under it.
+		if _, err := tx.Exec(ctx, `
+			select from month where period = (select period from flattr where id = $1) for share`, id); err != nil {
+			return err
+		}
+		f, err := row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr where id = $1 for no key update`, id)
+		if err != nil {
+			return err
+		}
+		if err := tx.mayAnswer(ctx, f, v.Host); err != nil {
+			return err
+		}
+		return tx.answer(ctx, f, v)
+	})
+}
+
+// flattrID takes the uuid out of a Like id of ours.
+func (l *Ledger) flattrID(like string) (uuid.UUID, error) {
+	text, ok := strings.CutPrefix(like, l.inst.FlattrIRI(""))
+	id, err := uuid.Parse(text)
+	if !ok || err != nil || id.String() != text {
+		return uuid.UUID{}, ErrNotFound
+	}
+	return id, nil
+}
+
+func (tx *Tx) mayAnswer(ctx context.Context, f Flattr, host string) error {
+	var owner string
+	err := tx.QueryRow(ctx, `
+		select coalesce(p.host, '') from thing t left join peer p on p.id = t.peer where t.id = $1`,
+		f.Thing).Scan(&owner)
+	if err == nil && owner != host {
+		return fmt.Errorf("%w: %s doesn't answer for this flattr", ErrRefused, host)
+	}
+	return err
+}
+
+func (tx *Tx) answer(ctx context.Context, f Flattr, v Verdict) error {
+	if f.State != Sent && f.State != Held {
+		return nil
+	}
+	state, reason := Accepted, (*string)(nil)
+	switch v.Answer {
+	case "tentative":
+		state = Held
+	case "reject":
+		state, reason = Rejected, &v.Reason
+	}
+	_, err := tx.Exec(ctx, `update flattr set state = $2, reason = $3, answered_at = $4 where id = $1`,
+		f.ID, state, reason, tx.at)
+	return err
+}
+
+// OutgoingLike is what a Like says, from immutable columns: each rendering is the same.
+type OutgoingLike struct {
+	ID      string // the Like's id
+	Giver   string // actor
+	Object  string
+	Payee   string // actor
+	Period  string
+	Carries string // the carried flattr's Like id, or ""
+	MadeAt  time.Time
+	Undone  *time.Time
+}
+
+// OutgoingLike reads a flattr for telling.
+func (l *Ledger) OutgoingLike(ctx context.Context, id uuid.UUID) (OutgoingLike, error) {
+	var o OutgoingLike
+	var name string
+	var carries *uuid.UUID
+	err := l.pool.QueryRow(ctx, `
+		select m.name, t.iri, t.payee, f.period, f.carries, f.made_at, f.undone_at
+		from flattr f join member m on m.id = f.giver join thing t on t.id = f.thing
+		where f.id = $1`, id).Scan(&name, &o.Object, &o.Payee, &o.Period, &carries, &o.MadeAt, &o.Undone)
+	if err != nil {
+		return o, notFound(err)
+	}
+	o.ID, o.Giver = l.inst.FlattrIRI(id.String()), l.inst.MemberIRI(name)
+	if carries != nil {
+		o.Carries = l.inst.FlattrIRI(carries.String())
+	}
+	return o, nil
+}

@@ -1,0 +1,60 @@
+package ledger
+
+import "context"
+
+// Follower is an actor elsewhere that follows a member here.
+type Follower struct {
+	Member   int64
+	Actor    string
+	FollowID string
+}
+
+// Follow records that actor follows a member and tells it so. Stored by (member, actor): servers
+// send the same follow again under a new id, which replaces the old.
+func (l *Ledger) Follow(ctx context.Context, name, actor, followID string) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		m, err := row[Member](ctx, tx, `
+			select `+memberColumns+` from member where name = $1 and deleted_at is null for no key update`, name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `
+			insert into follower (member, actor, follow_id, created_at) values ($1, $2, $3, $4)
+			on conflict (member, actor) do update set follow_id = excluded.follow_id`,
+			m.ID, actor, followID, tx.at); err != nil {
+			return err
+		}
+		return tx.tell(ctx, Message{Kind: TellAcceptFollow, Key: name + " " + followID, To: actor})
+	})
+}
+
+// Unfollow forgets a follower; unknown is fine.
+func (l *Ledger) Unfollow(ctx context.Context, name, actor string) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `
+			delete from follower f using member m where m.id = f.member and m.name = $1 and f.actor = $2`,
+			name, actor)
+		return err
+	})
+}
+
+// Followers counts a member's followers; the list itself is nobody's business.
+func (l *Ledger) Followers(ctx context.Context, member int64) (int64, error) {
+	var n int64
+	err := l.pool.QueryRow(ctx, `select count(*) from follower where member = $1`, member).Scan(&n)
+	return n, err
+}
+
+// tellFollowers tells every follower of a member the same thing.
+func (tx *Tx) tellFollowers(ctx context.Context, member int64, kind, key string) error {
+	all, err := rows[Follower](ctx, tx, `
+		select member, actor, follow_id from follower where member = $1 order by actor`, member)
+	if err != nil {
+		return err
+	}
+	messages := make([]Message, len(all))
+	for i, f := range all {
+		messages[i] = Message{Kind: kind, Key: key, To: f.Actor}
+	}
+	return tx.tell(ctx, messages...)
+}

@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// canonicalRows says the state of an instance in business keys, amounts and states: no row ids, no
+// times, no random parts, nothing that depends on the order in which things arrived. Reservations
+// that a larger one replaced are history, not state.
+const canonicalRows = `
+	with who as (select id, name from member), via as (select id, host from peer)
+	select line from (
+	select format('account %s %s %s %s %s %s %s', a.kind, coalesce(m.name, p.host, '-'), a.currency,
+	  a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) as line
+	from account a
+	left join who m on m.id = a.owner and a.kind in ('means', 'earned', 'announced')
+	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit')
+	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
+	union all
+	select format('month %s %s', period, state) from month
+	union all
+	select format('reservation %s %s %s %s', m.name, r.period, r.amount, r.state)
+	from reservation r left join who m on m.id = r.member where r.state <> 'released'
+	union all
+	select format('flattr %s %s %s %s %s %s %s', m.name, t.payee, t.url, f.period, f.state, coalesce(f.reason, '-'), f.carry_count)
+	from flattr f left join who m on m.id = f.giver left join thing t on t.id = f.thing where f.state <> 'undone'
+	union all
+	select distinct format('received %s %s %s %s %s %s', r.giver, coalesce(m.name, '-'), coalesce(b.url, r.object), r.period, r.answer, coalesce(r.reason, '-'))
+	from received_flattr r left join who m on m.id = r.member left join button b on b.id = r.button where r.undone_at is null
+	union all
+	select format('share %s %s %s %s %s', m.name, s.period, t.payee, t.url, s.amount)
+	from share s left join who m on m.id = s.giver left join thing t on t.id = s.thing
+	union all
+	select format('earning %s %s %s %s', m.name, e.period, e.flattrs, e.amount) from earning e left join who m on m.id = e.member
+	union all
+	select format('return %s %s %s %s %s', m.name, s.period, t.payee, t.url, b.amount)
+	from share_return b left join share s on s.id = b.share left join who m on m.id = s.giver left join thing t on t.id = s.thing
+	union all
+	select format('claim %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, c.n, c.amount, c.line_count, c.state, coalesce(c.answer, '-'))
+	from claim c left join via p on p.id = c.peer
+	union all
+	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.n, l.payee, l.amount, coalesce(l.refused, '-'))
+	from claim_line l left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	union all
+	select format('payment %s %s %s %s %s %s %s', y.direction, p.host, y.amount, y.currency, y.state, coalesce(y.received, 0),
+	  (select string_agg(format('%s/%s=%s:%s', c.period, c.n, a.amount, coalesce(a.confirmed, 0)), ',' order by c.period, c.n)
+	   from payment_allocation a left join claim c on c.id = a.claim where a.payment = y.id))
+	from payment y left join via p on p.id = y.peer
+	union all
+	select format('line_allocation %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount)
+	from line_allocation a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	union all
+	select format('deposit %s %s %s', m.name, d.amount, d.reference) from deposit d left join who m on m.id = d.member
+	union all
+	select format('withdrawal %s %s %s %s', m.name, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
+	union all
+	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
+	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account
+	left join who dm on dm.id = d.owner and d.kind in ('means', 'earned', 'announced')
+	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit')
+	left join who cm on cm.id = c.owner and c.kind in ('means', 'earned', 'announced')
+	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit')
+	where t.phase in ('single', 'post')
+	) canonical order by line collate "C"`
+
+// Hash is a SHA-256 (hex) over the instance's canonical rows and over everything that Check finds.
+// Two runs of the same history have the same hash, whatever crashed, repeated or was reordered in
+// between; any altered amount or state changes it.
+func (l *Ledger) Hash(ctx context.Context) (string, error) {
+	h := sha256.New()
+	err := l.snapshot(ctx, func(tx pgx.Tx) error {
+		r, err := tx.Query(ctx, canonicalRows)
+		if err != nil {
+			return err
+		}
+		var line string
+		if _, err := pgx.ForEachRow(r, []any{&line}, func() error {
+			h.Write([]byte(line + "\n"))
+			return nil
+		}); err != nil {
+			return err
+		}
+		found, err := l.check(ctx, tx)
+		for _, v := range found {
+			h.Write([]byte(v.String() + "\n"))
+		}
+		return err
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// Lines returns the canonical rows that Hash is made of, for comparing two instances' histories.
+func (l *Ledger) Lines(ctx context.Context) ([]string, error) {
+	var lines []string
+	err := l.snapshot(ctx, func(tx pgx.Tx) error {
+		all, err := rows[struct{ Line string }](ctx, tx, canonicalRows)
+		for _, a := range all {
+			lines = append(lines, a.Line)
+		}
+		return err
+	})
+	return lines, err
+}

@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Reciprocity policies: whether a payee must be giving to receive (protocol §4, "Held").
+const (
+	ReciprocityOff      = "off"
+	ReciprocityRequired = "required"
+)
+
+// Instance is the identity and policy of this database's instance.
+type Instance struct {
+	Host         string // "a.example", or with a port in test instances "a.localhost:8480"
+	BaseURL      string // "https://a.example", no trailing slash
+	Name         string
+	Currency     string // ISO 4217
+	Reciprocity  string // off | required
+	GraceSeconds int32  // from close to settlement; at least 24 h
+}
+
+// Grace is the time from a month's close to its settlement, in which answers and undos in flight land.
+func (i Instance) Grace() time.Duration { return time.Duration(i.GraceSeconds) * time.Second }
+
+// MemberIRI is a member's actor id.
+func (i Instance) MemberIRI(name string) string { return i.BaseURL + "/users/" + name }
+
+// ButtonIRI is a button's id.
+func (i Instance) ButtonIRI(id string) string { return i.BaseURL + "/buttons/" + id }
+
+// FlattrIRI is a flattr's Like id.
+func (i Instance) FlattrIRI(id string) string { return i.BaseURL + "/flattrs/" + id }
+
+// ActorIRI is the instance actor's id.
+func (i Instance) ActorIRI() string { return i.BaseURL + "/actor" }
+
+// Create writes the instance's row and opens its first month: the one that the clock is in.
+// A second call with the same host changes nothing; with another host it is ErrConflict, because
+// the host is part of every id ever given out.
+func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) error {
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	if _, err := tx.Exec(ctx, `
+		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, created_at)
+		values (1, $1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
+		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, now); err != nil {
+		return fmt.Errorf("create instance: %w", err)
+	}
+	have, err := readInstance(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if have.Host != i.Host || have.BaseURL != i.BaseURL {
+		return fmt.Errorf("%w: this database belongs to %s, not to %s", ErrConflict, have.BaseURL, i.BaseURL)
+	}
+	if _, err := tx.Exec(ctx, `
+		insert into month (period, state, opened_at) select $1, 'open', $2
+		where not exists (select from month)`, PeriodOf(now), now); err != nil {
+		return fmt.Errorf("open first month: %w", err)
+	}
+	return tx.Commit(ctx)
+}
+
+func readInstance(ctx context.Context, q queryer) (Instance, error) {
+	return row[Instance](ctx, q, `
+		select host, base_url, name, currency, reciprocity, grace_seconds from instance where id = 1`)
+}

@@ -1,0 +1,165 @@
+// Package journal is the double entry: accounts and immutable transfers.
+//
+// A transfer is one row that takes an amount from a debit account and gives it to a credit account
+// of the same currency, so the books balance by construction and all accounts sum to zero.
+// A credit-normal account (what we owe: means, earned, payable …) may never be debited below zero;
+// a debit-normal one (what we own: bank, receivable) never credited below zero. Reservations
+// count: a pending transfer holds its amount on both sides until it is posted or voided, each of
+// which is a new transfer. The rules stand twice, in Go before writing and as CHECKs in the tables.
+//
+// The idempotency key of a transfer is derived, never random: (kind, ref, phase), where ref is the
+// id of the business row that the transfer books. Post is the only writer of money.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Errors of Post.
+var (
+	// ErrOverdraft: an account would break its sign rule, reservations counted.
+	ErrOverdraft = errors.New("journal: overdraft")
+	// ErrReused: the key exists with another body; nothing was written.
+	ErrReused = errors.New("journal: key reused with another body")
+	// ErrPending: a post or void without an open reservation of that key.
+	ErrPending = errors.New("journal: no such reservation")
+)
+
+// Account kinds. Owner is a member's id, a peer's id, or 0 for the instance.
+const (
+	Bank       = "bank"        // D: money at the operator's bank
+	Means      = "means"       // C: what a giver paid in and hasn't given yet
+	Clearing   = "clearing"    // C: a month between givers and payees; zero when quiet
+	Payable    = "payable"     // C: what we owe another instance's members
+	Receivable = "receivable"  // D: what another instance owes our members
+	Announced  = "announced"   // C: accepted for a payee, not paid yet
+	Earned     = "earned"      // C: a payee may withdraw it
+	PeerCredit = "peer_credit" // C: a peer paid more than it owed
+	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
+)
+
+// Account names one account of the books' currency.
+type Account struct {
+	Kind  string
+	Owner int64
+}
+
+// Phases of a transfer.
+const (
+	Single  = "single"  // moves at once
+	Pending = "pending" // reserves
+	Posted  = "post"    // moves a reservation, wholly or in part; the rest is released
+	Void    = "void"    // releases a reservation
+)
+
+// Entry is one transfer to write. For Posted and Void, the accounts are the reservation's own and
+// needn't be given; Void needs no amount.
+type Entry struct {
+	Kind   string // what kind of row it books: "deposit", "budget", …
+	Ref    int64  // that row's id
+	Phase  string
+	Debit  Account
+	Credit Account
+	Amount int64 // micro-units, > 0
+}
+
+// Book is where Post writes: a transaction, its time, the month it books in and the currency.
+type Book struct {
+	Tx       pgx.Tx
+	At       time.Time
+	Period   string // YYYY-MM
+	Currency string
+}
+
+// row is an entry with its account ids and, for Posted and Void, its reservation.
+type row struct {
+	Entry
+	debit, credit int64
+	pending       *int64
+	reserved      int64
+}
+
+// Post writes the entries in one go, netted per account. Entries whose key exists with the same
+// body are left as they are; with another body nothing is written and ErrReused is returned.
+// Accounts are created as needed, then locked in id order over the union of all entries, so that
+// two batches can't deadlock.
+func Post(ctx context.Context, b Book, entries ...Entry) error {
+	entries, err := fresh(ctx, b, entries)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	rows, err := resolve(ctx, b, entries)
+	if err != nil {
+		return err
+	}
+	if err := apply(ctx, b, rows); err != nil {
+		return err
+	}
+	return insert(ctx, b, rows)
+}
+
+// fresh drops the entries that are already in the books.
+func fresh(ctx context.Context, b Book, entries []Entry) ([]Entry, error) {
+	kinds, refs, phases := keys(entries)
+	known, err := b.Tx.Query(ctx, `
+		select t.kind, t.ref, t.phase, d.kind, d.owner, c.kind, c.owner, t.amount
+		from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase)
+		join transfer t using (kind, ref, phase)
+		join account d on d.id = t.debit_account
+		join account c on c.id = t.credit_account`, kinds, refs, phases)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := collectKnown(known)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		old, ok := seen[key{e.Kind, e.Ref, e.Phase}]
+		if ok && !old.same(e) {
+			err = fmt.Errorf("%w: %s %d %s", ErrReused, e.Kind, e.Ref, e.Phase)
+		}
+		return ok
+	}), err
+}
+
+type key struct {
+	kind  string
+	ref   int64
+	phase string
+}
+
+func keys(entries []Entry) (kinds []string, refs []int64, phases []string) {
+	for _, e := range entries {
+		kinds, refs, phases = append(kinds, e.Kind), append(refs, e.Ref), append(phases, e.Phase)
+	}
+	return kinds, refs, phases
+}
+
+func collectKnown(r pgx.Rows) (map[key]Entry, error) {
+	seen := map[key]Entry{}
+	var e Entry
+	_, err := pgx.ForEachRow(r, []any{&e.Kind, &e.Ref, &e.Phase, &e.Debit.Kind, &e.Debit.Owner,
+		&e.Credit.Kind, &e.Credit.Owner, &e.Amount}, func() error {
+		seen[key{e.Kind, e.Ref, e.Phase}] = e
+		return nil
+	})
+	return seen, err
+}
+
+// same tells whether a repeated entry says what the first said.
+func (e Entry) same(again Entry) bool {
+	switch e.Phase {
+	case Void:
+		return true
+	case Posted:
+		return e.Amount == again.Amount
+	}
+	return e.Amount == again.Amount && e.Debit == again.Debit && e.Credit == again.Credit
+}

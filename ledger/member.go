@@ -1,0 +1,212 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Roles of a member.
+const (
+	RoleMember   = "member"
+	RoleOperator = "operator"
+)
+
+// Member is a person with an account here.
+type Member struct {
+	ID          int64
+	Name        string // the handle's local part: ^[a-z0-9_]{1,30}$
+	DisplayName string
+	Language    string // de | en
+	Role        string
+	Budget      int64 // micro-units a month; 0: none
+	Epoch       int32 // grows when every session must end
+	CreatedAt   time.Time
+	DeletedAt   *time.Time
+}
+
+// Operator tells whether the member runs the instance.
+func (m Member) Operator() bool { return m.Role == RoleOperator }
+
+const memberColumns = `id, name, display_name, language, role, budget, epoch, created_at, deleted_at`
+
+var nameForm = regexp.MustCompile(`^[a-z0-9_]{1,30}$`)
+
+// reserved names would be read as something else in a handle or a path.
+var reservedNames = map[string]bool{"admin": true, "actor": true, "operator": true, "instance": true,
+	"root": true, "flattr": true, "support": true, "www": true}
+
+// Joining is what a newcomer gives. PasswordHash is an argon2id PHC string.
+type Joining struct {
+	Code         string // the invitation
+	Name         string
+	DisplayName  string
+	PasswordHash string
+	Language     string
+}
+
+// Join makes a member from an invitation and uses that up by one. Refusals name the field: code
+// (unknown, used, expired), name (form, reserved, taken), display_name, language.
+func (l *Ledger) Join(ctx context.Context, j Joining) (Member, error) {
+	if err := j.check(); err != nil {
+		return Member{}, err
+	}
+	var m Member
+	err := l.tx(ctx, func(tx *Tx) error {
+		invite, err := tx.useInvite(ctx, j.Code)
+		if err != nil {
+			return err
+		}
+		m, err = tx.insertMember(ctx, j, RoleMember, &invite)
+		return err
+	})
+	return m, err
+}
+
+func (j Joining) check() error {
+	switch {
+	case j.Name == "":
+		return refused("name", "required")
+	case !nameForm.MatchString(j.Name):
+		return refused("name", "form")
+	case reservedNames[j.Name]:
+		return refused("name", "reserved")
+	case utf8.RuneCountInString(j.DisplayName) > 100:
+		return refused("display_name", "too-long")
+	case j.PasswordHash == "":
+		return refused("password", "required")
+	case j.Language != "de" && j.Language != "en":
+		return refused("language", "unknown")
+	}
+	return nil
+}
+
+func (tx *Tx) insertMember(ctx context.Context, j Joining, role string, invite *int64) (Member, error) {
+	if strings.TrimSpace(j.DisplayName) == "" {
+		j.DisplayName = j.Name
+	}
+	m, err := row[Member](ctx, tx, `
+		insert into member (name, display_name, password_hash, language, role, invite, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7) returning `+memberColumns,
+		j.Name, strings.TrimSpace(j.DisplayName), j.PasswordHash, j.Language, role, invite, tx.at)
+	if isUnique(err) {
+		return m, refused("name", "taken")
+	}
+	return m, err
+}
+
+func isUnique(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
+}
+
+// CreateOperator makes a member who runs the instance; the command line is the only caller.
+func (l *Ledger) CreateOperator(ctx context.Context, j Joining) (Member, error) {
+	j.Code = ""
+	if err := j.check(); err != nil {
+		return Member{}, err
+	}
+	var m Member
+	err := l.tx(ctx, func(tx *Tx) (err error) {
+		m, err = tx.insertMember(ctx, j, RoleOperator, nil)
+		return err
+	})
+	return m, err
+}
+
+// Member reads a member by id, deleted or not; ErrNotFound.
+func (l *Ledger) Member(ctx context.Context, id int64) (Member, error) {
+	return row[Member](ctx, l.pool, `select `+memberColumns+` from member where id = $1`, id)
+}
+
+// MemberByName reads a member by name, deleted or not; ErrNotFound.
+func (l *Ledger) MemberByName(ctx context.Context, name string) (Member, error) {
+	return row[Member](ctx, l.pool, `select `+memberColumns+` from member where name = $1`, name)
+}
+
+// PasswordHash returns the argon2id string of a member who isn't deleted; ErrNotFound.
+func (l *Ledger) PasswordHash(ctx context.Context, name string) (Member, string, error) {
+	type credentials struct {
+		Member
+		PasswordHash string
+	}
+	c, err := row[credentials](ctx, l.pool, `
+		select `+memberColumns+`, password_hash from member where name = $1 and deleted_at is null`, name)
+	return c.Member, c.PasswordHash, err
+}
+
+// SetLanguage stores the language a member reads in: de or en.
+func (l *Ledger) SetLanguage(ctx context.Context, by int64, language string) error {
+	if language != "de" && language != "en" {
+		return refused("language", "unknown")
+	}
+	return l.tx(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `update member set language = $2 where id = $1`, by, language)
+		return err
+	})
+}
+
+// DeleteMember closes an account. The member must have nothing here: no means, no earnings, nothing
+// announced or reserved, no withdrawal open (ErrFunds otherwise), because a payee is paid out and a
+// giver settles first (protocol §7). Buttons are removed; the name is never given again; claim
+// lines that come later are refused as "deleted".
+func (l *Ledger) DeleteMember(ctx context.Context, by int64) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		if _, err := tx.activeMember(ctx, by, true); err != nil {
+			return err
+		}
+		if err := tx.hasNothing(ctx, by); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `update button set removed_at = $2 where owner = $1 and removed_at is null`,
+			by, tx.at); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			update member set deleted_at = $2, password_hash = '', budget = 0, epoch = epoch + 1
+			where id = $1`, by, tx.at)
+		return err
+	})
+}
+
+func (tx *Tx) hasNothing(ctx context.Context, id int64) error {
+	var kind string
+	err := tx.QueryRow(ctx, `
+		select coalesce(min(kind), '') from account
+		where owner = $1 and kind in ('means', 'earned', 'announced')
+		  and credits_posted <> debits_posted`, id).Scan(&kind)
+	if err != nil {
+		return err
+	}
+	if kind != "" {
+		return fmt.Errorf("%w: the account still holds money (%s)", ErrFunds, kind)
+	}
+	return nil
+}
+
+// activeMember reads and, when lock is set, locks a member who isn't deleted.
+func (tx *Tx) activeMember(ctx context.Context, id int64, lock bool) (Member, error) {
+	sql := `select ` + memberColumns + ` from member where id = $1 and deleted_at is null`
+	if lock {
+		sql += ` for no key update`
+	}
+	return row[Member](ctx, tx, sql, id)
+}
+
+// operator demands that by runs the instance.
+func (tx *Tx) operator(ctx context.Context, by int64) error {
+	m, err := tx.activeMember(ctx, by, false)
+	if err != nil {
+		return err
+	}
+	if !m.Operator() {
+		return fmt.Errorf("%w: only an operator may do this", ErrRefused)
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// PaymentNotice is a peer's word that it sent money, its proof checked.
+type PaymentNotice struct {
+	IRI         string
+	Host        string
+	Amount      int64
+	Currency    string
+	Method      string
+	Reference   string
+	PaidAt      time.Time
+	Allocations []NoticedAllocation
+	Content     string // SHA-256 of the JCS without proof
+}
+
+// NoticedAllocation is what a payment says it pays of one claim.
+type NoticedAllocation struct {
+	Claim  string // IRI
+	Amount int64
+}
+
+// ReceivePayment stores a notice; the operator confirms it when the money is on the account. The
+// same content again gets the stored answer, if there is one. A *ClaimFault names what is wrong: the
+// allocations must name accepted claims of this peer, within what is open, and add up to the amount.
+func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
+	if err := l.checkNotice(n); err != nil {
+		return err
+	}
+	var conflict error
+	err := l.tx(ctx, func(tx *Tx) error {
+		conflict = nil
+		p, err := tx.peer(ctx, n.Host)
+		if err != nil {
+			return err
+		}
+		if err := tx.lockID(ctx, "claims of "+n.Host); err != nil {
+			return err
+		}
+		known, err := row[Payment](ctx, tx, paymentQuery+` where y.iri = $1`, n.IRI)
+		switch {
+		case err == nil:
+			conflict, err = tx.paymentAgain(ctx, known, n)
+			return err
+		case !errors.Is(err, ErrNotFound):
+			return err
+		case p.FrozenAt != nil:
+			return &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+		}
+		return tx.announce(ctx, p, n)
+	})
+	if err != nil {
+		return err
+	}
+	return conflict
+}
+
+func (l *Ledger) checkNotice(n PaymentNotice) error {
+	left := n.Amount
+	for _, a := range n.Allocations {
+		if a.Amount <= 0 || a.Amount > left {
+			return &ClaimFault{Code: "total-mismatch", Detail: "allocations don't add up to the amount"}
+		}
+		left -= a.Amount
+	}
+	switch {
+	case n.Amount <= 0 || n.Amount > maxAmount || n.Amount%microPerCent != 0:
+		return &ClaimFault{Code: "malformed", Detail: "amount must be whole cents"}
+	case left != 0:
+		return &ClaimFault{Code: "total-mismatch", Detail: "allocations don't add up to the amount"}
+	case n.Currency != l.inst.Currency:
+		return &ClaimFault{Code: "unknown-currency", Detail: n.Currency}
+	case n.Reference == "" || len(n.Reference) > 35 || n.Method == "" || n.PaidAt.IsZero():
+		return &ClaimFault{Code: "malformed", Detail: "reference, method or paidAt"}
+	}
+	return nil
+}
+
+func (tx *Tx) paymentAgain(ctx context.Context, known Payment, n PaymentNotice) (conflict, err error) {
+	switch {
+	case known.Host != n.Host || known.Direction != "in":
+		return nil, fmt.Errorf("%w: %s isn't %s's", ErrRefused, n.IRI, n.Host)
+	case known.Content != n.Content:
+		return fmt.Errorf("%w: %s is known with other content", ErrConflict, n.IRI),
+			tx.freeze(ctx, known.Peer, "same id, other content: "+n.IRI)
+	case known.AnsweredAt == nil:
+		return nil, nil
+	}
+	return nil, tx.tell(ctx, Message{Kind: TellPaymentAnswer, Key: n.IRI, To: n.Host})
+}
+
+func (tx *Tx) announce(ctx context.Context, p Peer, n PaymentNotice) error {
+	allocations := make([]Allocation, len(n.Allocations))
+	for i, a := range n.Allocations {
+		c, err := row[Claim](ctx, tx, claimQuery+`
+			where c.iri = $1 and c.peer = $2 and c.direction = 'in' and c.state in ('accepted', 'confirmed')
+			for no key update of c`, a.Claim, p.ID)
+		if errors.Is(err, ErrNotFound) || slices.ContainsFunc(allocations[:i], func(b Allocation) bool { return b.Claim == c.ID }) {
+			return &ClaimFault{Code: "unknown-claim", Detail: a.Claim}
+		}
+		if err != nil {
+			return err
+		}
+		if a.Amount > c.Open() {
+			return &ClaimFault{Code: "total-mismatch", Detail: "more than is open of " + a.Claim}
+		}
+		allocations[i] = Allocation{Claim: c.ID, Amount: a.Amount}
+	}
+	_, err := tx.insertPayment(ctx, Payment{Direction: "in", Peer: p.ID, IRI: n.IRI, Amount: n.Amount,
+		Currency: n.Currency, Method: n.Method, Content: n.Content, Reference: n.Reference,
+		State: "announced", PaidAt: &n.PaidAt}, nil, allocations)
+	if isUnique(err) {
+		return &ClaimFault{Code: "malformed", Detail: "reference is taken by another payment"}
+	}
+	return err
+}
+
+// ConfirmPayment records what of an announced payment is on our account, in whole cents: it becomes
+// available to the payees, a shortfall stays owed, an excess is the peer's credit. The peer is told.
+// Again with the same amount is fine; with another it is ErrConflict.
+func (l *Ledger) ConfirmPayment(ctx context.Context, operator, id, received int64) error {
+	if received <= 0 || received > maxAmount || received%microPerCent != 0 {
+		return refused("received", "amount")
+	}
+	return l.changePayment(ctx, operator, id, "in", func(tx *Tx, y Payment, open string) error {
+		switch {
+		case y.State == "confirmed" && *y.Received == received:
+			return nil
+		case y.State != "announced":
+			return fmt.Errorf("%w: payment %d is %s", ErrConflict, id, y.State)
+		}
+		return tx.confirm(ctx, y, received, open)
+	})
+}
+
+// PaymentNotReceived answers that nothing arrived; everything it was to pay is owed again.
+func (l *Ledger) PaymentNotReceived(ctx context.Context, operator, id int64) error {
+	return l.changePayment(ctx, operator, id, "in", func(tx *Tx, y Payment, open string) error {
+		switch y.State {
+		case "not_received":
+			return nil
+		case "announced":
+		default:
+			return fmt.Errorf("%w: payment %d is %s", ErrConflict, id, y.State)
+		}
+		if err := tx.notReceived(ctx, y, open); err != nil {
+			return err
+		}
+		return tx.tell(ctx, Message{Kind: TellPaymentAnswer, Key: y.IRI, To: y.Host})
+	})
+}
+
+func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open string) error {
+	if _, err := tx.Exec(ctx, `
+		update payment set state = 'confirmed', received = $2, answered_at = $3 where id = $1`,
+		y.ID, received, tx.at); err != nil {
+		return err
+	}
+	credited := min(received, y.Amount)
+	entries := []journal.Entry{{Kind: kindReceipt, Ref: y.ID, Phase: journal.Single, Amount: credited,
+		Debit: bank(), Credit: of(journal.Receivable, y.Peer)}}
+	if excess := received - credited; excess > 0 {
+		entries = append(entries, journal.Entry{Kind: kindReceiptExcess, Ref: y.ID, Phase: journal.Single,
+			Debit: bank(), Credit: of(journal.PeerCredit, y.Peer), Amount: excess})
+	}
+	paid, err := tx.confirmAllocations(ctx, y.ID, credited)
+	if err != nil {
+		return err
+	}
+	for _, a := range paid {
+		lines, err := tx.allocateLines(ctx, a)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, lines...)
+	}
+	failpoint("payment.allocated")
+	if err := tx.post(ctx, open, entries...); err != nil {
+		return err
+	}
+	for _, a := range paid {
+		if err := tx.settleClaim(ctx, a.Claim); err != nil {
+			return err
+		}
+	}
+	return tx.tell(ctx, Message{Kind: TellPaymentAnswer, Key: y.IRI, To: y.Host})
+}
+
+// allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
+// what each line is still owed, and makes that available to the payees.
+func (tx *Tx) allocateLines(ctx context.Context, a Allocation) ([]journal.Entry, error) {
+	type open struct{ ID, Member, Open int64 }
+	lines, err := rows[open](ctx, tx, `
+		select l.id, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
+		from claim_line l left join line_allocation x on x.line = l.id
+		where l.claim = $1 group by l.id order by l.payee collate "C"`, a.Claim)
+	if err != nil {
+		return nil, err
+	}
+	weights := make([]int64, len(lines))
+	for i, line := range lines {
+		weights[i] = line.Open
+	}
+	var entries []journal.Entry
+	for i, part := range SplitByWeight(*a.Confirmed, weights) {
+		if part == 0 {
+			continue
+		}
+		var id int64
+		if err := tx.QueryRow(ctx, `
+			insert into line_allocation (payment, claim, line, amount) values ($1, $2, $3, $4) returning id`,
+			a.Payment, a.Claim, lines[i].ID, part).Scan(&id); err != nil {
+			return nil, err
+		}
+		entries = append(entries, journal.Entry{Kind: kindAllocation, Ref: id, Phase: journal.Single, Amount: part,
+			Debit: of(journal.Announced, lines[i].Member), Credit: of(journal.Earned, lines[i].Member)})
+	}
+	return entries, nil
+}

@@ -1,0 +1,138 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Peer is another flattr instance.
+type Peer struct {
+	ID              int64
+	Host            string
+	Actor           string // the instance actor, "" until met
+	Inbox           string
+	AccountingKey   string // Multikey, pinned on first use; "" until met
+	AccountingKeyID string
+	KeyConfirmedAt  *time.Time // when an operator compared the fingerprint
+	Threshold       int64      // smallest payment, micro-units of whole cents
+	FrozenAt        *time.Time
+	FrozenReason    string
+	CreatedAt       time.Time
+}
+
+const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, key_confirmed_at,
+  threshold, frozen_at, frozen_reason, created_at`
+
+// peer reads or creates the row of a host.
+func (tx *Tx) peer(ctx context.Context, host string) (Peer, error) {
+	if host == "" || host == tx.l.inst.Host {
+		return Peer{}, fmt.Errorf("%w: %q is no other instance", ErrRefused, host)
+	}
+	if _, err := tx.Exec(ctx, `
+		insert into peer (host, created_at) values ($1, $2) on conflict do nothing`, host, tx.at); err != nil {
+		return Peer{}, err
+	}
+	return row[Peer](ctx, tx, `select `+peerColumns+` from peer where host = $1`, host)
+}
+
+// PeerIdentity is what an instance actor's document says about money.
+type PeerIdentity struct {
+	Host, Actor, Inbox             string
+	AccountingKey, AccountingKeyID string
+}
+
+// PinPeer pins a peer's accounting key on first use (protocol §2). A key that differs from the
+// pinned one changes nothing here and is ErrConflict: everything money-like is held until it is
+// settled between the operators.
+func (l *Ledger) PinPeer(ctx context.Context, id PeerIdentity) (Peer, error) {
+	var p Peer
+	err := l.tx(ctx, func(tx *Tx) error {
+		var err error
+		if p, err = tx.peer(ctx, id.Host); err != nil {
+			return err
+		}
+		if p.AccountingKey != "" && p.AccountingKey != id.AccountingKey {
+			return fmt.Errorf("%w: the accounting key of %s changed", ErrConflict, id.Host)
+		}
+		p, err = row[Peer](ctx, tx, `
+			update peer set actor = $2, inbox = $3, accounting_key = $4, accounting_key_id = $5
+			where id = $1 returning `+peerColumns, p.ID, id.Actor, id.Inbox, id.AccountingKey, id.AccountingKeyID)
+		return err
+	})
+	return p, err
+}
+
+// Peer reads a peer by host; ErrNotFound.
+func (l *Ledger) Peer(ctx context.Context, host string) (Peer, error) {
+	return row[Peer](ctx, l.pool, `select `+peerColumns+` from peer where host = $1`, host)
+}
+
+// ConfirmPeerKey records that the operator compared the fingerprint of the pinned key with the
+// peer's operator. The key that was compared is named, so that a change in between isn't confirmed.
+func (l *Ledger) ConfirmPeerKey(ctx context.Context, operator int64, host, key string) error {
+	return l.changePeer(ctx, operator, host, `
+		update peer set key_confirmed_at = $2, key_confirmed_by = $3 where host = $1 and accounting_key = $4`, key)
+}
+
+// SetThreshold sets the smallest payment made to a peer: whole cents, at least one.
+func (l *Ledger) SetThreshold(ctx context.Context, operator int64, host string, amount int64) error {
+	if amount < microPerCent || amount > maxAmount || amount%microPerCent != 0 {
+		return refused("threshold", "amount")
+	}
+	return l.changePeer(ctx, operator, host, `
+		update peer set threshold = $4 where host = $1 and $2::timestamptz is not null and $3::bigint is not null`, amount)
+}
+
+// UnfreezePeer lets a peer's claims in again after the operators have talked.
+func (l *Ledger) UnfreezePeer(ctx context.Context, operator int64, host string) error {
+	return l.changePeer(ctx, operator, host, `
+		update peer set frozen_at = null, frozen_reason = ''
+		where host = $1 and $2::timestamptz is not null and $3::bigint is not null and $4::text is not null`, "")
+}
+
+// changePeer runs one operator's update; $1 host, $2 time, $3 operator, $4 value.
+func (l *Ledger) changePeer(ctx context.Context, operator int64, host, sql string, value any) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		if err := tx.operator(ctx, operator); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, sql, host, tx.at, operator, value)
+		if err == nil && tag.RowsAffected() == 0 {
+			return ErrNotFound
+		}
+		return err
+	})
+}
+
+// freeze stops a peer's claims; the first reason stays.
+func (tx *Tx) freeze(ctx context.Context, peer int64, reason string) error {
+	_, err := tx.Exec(ctx, `
+		update peer set frozen_at = $2, frozen_reason = $3 where id = $1 and frozen_at is null`, peer, tx.at, reason)
+	return err
+}
+
+// PeerPosition is everything owed between us and a peer.
+type PeerPosition struct {
+	Peer
+	Payable    int64 // we owe their members
+	InFlight   int64 // of that, sent or ordered
+	Receivable int64 // they owe our members
+	Credit     int64 // they paid more than they owed
+}
+
+// PeerPositions lists all peers with what is owed both ways, by host.
+func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
+	return rows[PeerPosition](ctx, l.pool, `
+		select p.id, p.host, p.actor, p.inbox, p.accounting_key, p.accounting_key_id, p.key_confirmed_at,
+		  p.threshold, p.frozen_at, p.frozen_reason, p.created_at,
+		  coalesce(o.credits_posted - o.debits_posted, 0)::bigint as payable,
+		  coalesce(o.debits_pending, 0)::bigint as in_flight,
+		  coalesce(i.debits_posted - i.credits_posted, 0)::bigint as receivable,
+		  coalesce(c.credits_posted - c.debits_posted, 0)::bigint as credit
+		from peer p
+		left join account o on o.kind = 'payable' and o.owner = p.id and o.currency = $1
+		left join account i on i.kind = 'receivable' and i.owner = p.id and i.currency = $1
+		left join account c on c.kind = 'peer_credit' and c.owner = p.id and c.currency = $1
+		order by p.host`, l.inst.Currency)
+}

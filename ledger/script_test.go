@@ -1,0 +1,334 @@
+package ledger_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/journal"
+	"github.com/fedflattr/flattrd/ledger/ledgertest"
+)
+
+// TestScripts plays the text tables under testdata/scripts: each line is something that happens or,
+// after "=", what must be true. An accountant can read them; the words are explained in the first.
+// Every script ends in the invariant check of each instance.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/scripts/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			play(t, file)
+		})
+	}
+}
+
+// scene is a script being played.
+type scene struct {
+	t         *testing.T
+	clock     *ledgertest.Clock
+	post      ledgertest.Post
+	hosts     []string
+	members   map[string]ledger.Member // by handle
+	things    map[string]string        // IRI by handle/slug
+	deposits  int
+	lastError error
+}
+
+func play(t *testing.T, file string) {
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := &scene{t: t, clock: ledgertest.NewClock(ledgertest.Start), post: ledgertest.Post{},
+		members: map[string]ledger.Member{}, things: map[string]string{}}
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		said, want, asks := strings.Cut(text, "=")
+		got, err := s.line(strings.Fields(said))
+		if want = strings.TrimSpace(want); !asks {
+			want = got
+		}
+		if got == "" && err != nil {
+			got = "error: " + err.Error()
+		}
+		if asks && strings.HasPrefix(want, "error") && err != nil && strings.Contains(err.Error(), strings.TrimSpace(want[5:])) {
+			continue
+		}
+		if got != want || err != nil {
+			t.Fatalf("%s:%d: %s\n got %s (%v)\nwant %s", file, n, text, got, err, want)
+		}
+	}
+}
+
+func (s *scene) line(w []string) (string, error) {
+	ctx := context.Background()
+	switch w[0] {
+	case "instance":
+		return "", s.instance(w[1], w[2:])
+	case "join":
+		i := s.at(w[1])
+		s.members[w[1]] = i.Join(name(w[1]))
+		return "", nil
+	case "deposit":
+		s.deposits++
+		_, err := s.at(w[1]).RecordDeposit(ctx, s.at(w[1]).Op.ID, name(w[1]), s.money(w[2]), fmt.Sprint("ref ", s.deposits))
+		return "", err
+	case "budget":
+		return "", s.at(w[1]).SetBudget(ctx, s.members[w[1]].ID, s.money(w[2]))
+	case "button":
+		i := s.at(w[1])
+		_, thing := i.Button(s.members[handle(w[1])], slug(w[1]))
+		s.things[w[1]] = thing.IRI
+		return "", nil
+	case "flattr", "again", "undo":
+		return s.click(w)
+	case "deliver":
+		s.post.Deliver(s.t)
+		return "", nil
+	case "clock":
+		at, err := time.Parse(time.RFC3339, w[1])
+		s.clock.Set(at)
+		return "", err
+	case "tick":
+		for _, host := range s.hosts {
+			if err := s.post[host].Tick(ctx); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	case "delete":
+		return "", s.at(w[1]).DeleteMember(ctx, s.members[w[1]].ID)
+	case "pay", "sent", "cancel", "arrived", "missing":
+		return s.payment(w)
+	case "withdraw", "paid-out", "refuse":
+		return s.withdrawal(w)
+	case "threshold":
+		return "", s.post[w[1]].SetThreshold(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]))
+	}
+	return s.ask(w)
+}
+
+// ask answers a question about the books.
+func (s *scene) ask(w []string) (string, error) {
+	ctx := context.Background()
+	switch w[0] {
+	case "means", "earned", "announced", "free-means", "free-earned":
+		kind, free := strings.CutPrefix(w[0], "free-")
+		b, err := journal.BalanceOf(ctx, s.at(w[1]).Pool, journal.Account{Kind: kind, Owner: s.members[w[1]].ID}, "EUR")
+		if free {
+			return ledger.FormatPlain(b.Free()), err
+		}
+		return ledger.FormatPlain(b.Posted), err
+	case "owes":
+		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Payable })
+	case "is-owed":
+		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Receivable })
+	case "credit":
+		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Credit })
+	case "bank", "suspense":
+		b, err := journal.BalanceOf(ctx, s.post[w[1]].Pool, journal.Account{Kind: w[0]}, "EUR")
+		return ledger.FormatPlain(b.Posted), err
+	case "share":
+		return s.share(w[1], w[2])
+	case "state":
+		return s.state(w[1], w[2])
+	case "reserved":
+		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, "")
+		return ledger.FormatPlain(v.Reserved), err
+	case "count":
+		b, err := s.at(w[1]).ButtonByURL(ctx, name(w[1]), "https://blog.example/"+name(w[1])+"/"+slug(w[1]))
+		return fmt.Sprint(b.Flattrs), err
+	case "claims":
+		return s.claims(w[1], w[2])
+	case "months":
+		var all []string
+		months, err := s.post[w[1]].Months(ctx)
+		for _, m := range months {
+			all = append(all, m.Period+" "+m.State)
+		}
+		return strings.Join(all, ", "), err
+	}
+	return "", fmt.Errorf("no such word: %s", w[0])
+}
+
+func (s *scene) instance(host string, options []string) error {
+	all := []ledgertest.Option{ledgertest.Host(host), ledgertest.WithClock(s.clock)}
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, ":")
+		if key != "reciprocity" {
+			return fmt.Errorf("no such option: %s", o)
+		}
+		all = append(all, ledgertest.Reciprocity(value))
+	}
+	s.post[host] = ledgertest.New(s.t, all...)
+	s.hosts = append(s.hosts, host)
+	return nil
+}
+
+func name(w string) string   { n, _, _ := strings.Cut(w, "@"); return n }
+func handle(w string) string { h, _, _ := strings.Cut(w, "/"); return h }
+func slug(w string) string   { _, b, _ := strings.Cut(w, "/"); return b }
+
+// at is the instance of a handle.
+func (s *scene) at(w string) *ledgertest.Instance {
+	_, host, _ := strings.Cut(handle(w), "@")
+	if s.post[host] == nil {
+		s.t.Fatalf("no instance in %q", w)
+	}
+	return s.post[host]
+}
+
+func (s *scene) money(w string) int64 {
+	amount, err := ledger.ParseAmount("amount", w)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return amount
+}
+
+// thing is the thing as the giver's home knows it.
+func (s *scene) thing(giver, what string) (ledger.Thing, error) {
+	ctx, i := context.Background(), s.at(giver)
+	iri := s.things[what]
+	_, host, _ := strings.Cut(handle(what), "@")
+	if host != i.Instance().Host {
+		return i.SaveThing(ctx, ledger.RemoteThing{IRI: iri, URL: "https://blog.example/" + name(what) + "/" + slug(what),
+			Title: slug(what), Payee: "https://" + host + "/users/" + name(what), PayeeName: name(what), Host: host})
+	}
+	return i.ThingByIRI(ctx, iri)
+}
+
+func (s *scene) click(w []string) (string, error) {
+	ctx, i, giver := context.Background(), s.at(w[1]), s.members[w[1]]
+	for _, what := range w[2:] {
+		thing, err := s.thing(w[1], what)
+		if err != nil {
+			return "", err
+		}
+		f, again, err := i.Flattr(ctx, giver.ID, thing.ID)
+		if err == nil && w[0] != "undo" && again != (w[0] == "again") {
+			return "", fmt.Errorf("%s: again is %v", what, again)
+		}
+		if err == nil && w[0] == "undo" {
+			err = i.UndoFlattr(ctx, giver.ID, f.ID)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+func (s *scene) line1(giver, what string) (ledger.MonthLine, error) {
+	ctx, i := context.Background(), s.at(giver)
+	months, err := i.MyMonths(ctx, s.members[giver].ID)
+	if err != nil {
+		return ledger.MonthLine{}, err
+	}
+	for _, m := range months {
+		v, err := i.MyMonth(ctx, s.members[giver].ID, m.Period)
+		if err != nil {
+			return ledger.MonthLine{}, err
+		}
+		for _, line := range v.Lines {
+			if line.IRI == s.things[what] {
+				return line, nil
+			}
+		}
+	}
+	return ledger.MonthLine{}, ledger.ErrNotFound
+}
+
+func (s *scene) share(giver, what string) (string, error) {
+	line, err := s.line1(giver, what)
+	return ledger.FormatPlain(line.Share), err
+}
+
+func (s *scene) state(giver, what string) (string, error) {
+	line, err := s.line1(giver, what)
+	state := line.State
+	if line.Reason != nil {
+		state += " " + *line.Reason
+	}
+	return state, err
+}
+
+func (s *scene) position(host, peer string, f func(ledger.PeerPosition) int64) (string, error) {
+	all, err := s.post[host].PeerPositions(context.Background())
+	for _, p := range all {
+		if p.Host == peer {
+			return ledger.FormatPlain(f(p)), err
+		}
+	}
+	return "0.00", err
+}
+
+func (s *scene) claims(host, peer string) (string, error) {
+	all, err := s.post[host].Claims(context.Background())
+	var said []string
+	for _, c := range all {
+		if c.Host == peer {
+			said = append(said, fmt.Sprintf("%s %s/%d %s %s", c.Direction, c.Period, c.N, ledger.FormatPlain(c.Amount), c.State))
+		}
+	}
+	return strings.Join(said, ", "), err
+}
+
+func (s *scene) payment(w []string) (string, error) {
+	ctx, i := context.Background(), s.post[w[1]]
+	if w[0] == "pay" {
+		y, err := i.PreparePayment(ctx, i.Op.ID, w[2])
+		return ledger.FormatPlain(y.Amount), err
+	}
+	all, err := i.Payments(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, y := range all {
+		if y.Host != w[2] {
+			continue
+		}
+		switch w[0] {
+		case "sent":
+			return "", i.PaymentSent(ctx, i.Op.ID, y.ID)
+		case "cancel":
+			return "", i.PaymentCancelled(ctx, i.Op.ID, y.ID)
+		case "arrived":
+			return "", i.ConfirmPayment(ctx, i.Op.ID, y.ID, s.money(w[3]))
+		case "missing":
+			return "", i.PaymentNotReceived(ctx, i.Op.ID, y.ID)
+		}
+	}
+	return "", ledger.ErrNotFound
+}
+
+func (s *scene) withdrawal(w []string) (string, error) {
+	ctx, i, by := context.Background(), s.at(w[1]), s.members[w[1]]
+	if w[0] == "withdraw" {
+		_, err := i.RequestWithdrawal(ctx, by.ID, s.money(w[2]), "DE75512108001245126199")
+		return "", err
+	}
+	all, err := i.WithdrawalsOf(ctx, by.ID)
+	if err != nil || len(all) == 0 {
+		return "", fmt.Errorf("withdrawals: %v, %w", all, err)
+	}
+	if w[0] == "paid-out" {
+		return "", i.WithdrawalPaid(ctx, i.Op.ID, all[0].ID)
+	}
+	return "", i.WithdrawalRefused(ctx, i.Op.ID, all[0].ID)
+}

@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// Earnings is what a payee was given. Amounts become known when the givers' instances settle.
+type Earnings struct {
+	Pledged   int64 // flattrs of months that aren't settled or claimed yet: a count, no amount
+	Announced int64 // other instances owe it, not paid yet
+	Available int64 // may be withdrawn
+	Requested int64 // withdrawal asked for, not paid yet
+	Withdrawn int64
+	Sources   []EarnedFrom
+}
+
+// EarnedFrom is what one instance's givers gave in one month.
+type EarnedFrom struct {
+	Period    string
+	Host      string
+	Flattrs   int64
+	Amount    int64
+	Available int64  // of Amount
+	State     string // "available", or the claim's state
+}
+
+// Earned reads what a member was given.
+func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
+	var e Earnings
+	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead},
+		func(tx pgx.Tx) error {
+			announced, err := journal.BalanceOf(ctx, tx, of(journal.Announced, by), l.inst.Currency)
+			if err != nil {
+				return err
+			}
+			earned, err := journal.BalanceOf(ctx, tx, of(journal.Earned, by), l.inst.Currency)
+			if err != nil {
+				return err
+			}
+			e = Earnings{Announced: announced.Posted, Available: earned.Free(), Requested: earned.Reserved}
+			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged); err != nil {
+				return err
+			}
+			e.Sources, err = rows[EarnedFrom](ctx, tx, earnedSources, by, l.inst.Host)
+			return err
+		})
+	return e, err
+}
+
+const earnedCounts = `
+	select coalesce((select sum(amount) from withdrawal where member = $1 and state = 'paid'), 0)::bigint,
+	  (select count(*) from flattr f join thing t on t.id = f.thing join month m on m.period = f.period
+	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled') +
+	  (select count(distinct (r.giver, r.object, r.period)) from received_flattr r
+	    where r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
+	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period))`
+
+const earnedSources = `
+	select e.period, $2 as host, e.flattrs::bigint, e.amount, e.amount as available, 'available' as state
+	from earning e where e.member = $1
+	union all
+	select c.period, p.host,
+	  (select coalesce(sum((x->>'flattrs')::bigint), 0) from jsonb_array_elements(l.things) x)::bigint,
+	  l.amount, coalesce((select sum(a.amount) from line_allocation a where a.line = l.id), 0)::bigint, c.state
+	from claim_line l join claim c on c.id = l.claim join peer p on p.id = c.peer
+	where l.member = $1 and c.direction = 'in' and c.state in ('accepted', 'confirmed')
+	order by 1 desc, 2`
+
+// Holdings is all the money of a member that is here, as the account's deletion asks for it.
+type Holdings struct {
+	Means     int64 // paid in and not given yet, reservations included
+	Reserved  int64 // of that, held back for budgets
+	Announced int64
+	Earned    int64 // available or being withdrawn
+}
+
+// Nothing tells whether the account can be closed.
+func (h Holdings) Nothing() bool { return h.Means == 0 && h.Announced == 0 && h.Earned == 0 }
+
+// Holdings reads all of a member's money.
+func (l *Ledger) Holdings(ctx context.Context, by int64) (Holdings, error) {
+	var h Holdings
+	err := l.tx(ctx, func(tx *Tx) error {
+		balances := map[string]journal.Balance{}
+		for _, kind := range []string{journal.Means, journal.Announced, journal.Earned} {
+			b, err := journal.BalanceOf(ctx, tx, of(kind, by), l.inst.Currency)
+			if err != nil {
+				return err
+			}
+			balances[kind] = b
+		}
+		h = Holdings{Means: balances[journal.Means].Posted, Reserved: balances[journal.Means].Reserved,
+			Announced: balances[journal.Announced].Posted, Earned: balances[journal.Earned].Posted}
+		return nil
+	})
+	return h, err
+}

@@ -1,0 +1,417 @@
+-- +goose Up
+
+-- Amounts are bigint micro-units (10^-6 of the currency's unit), time is always a parameter,
+-- states are text with CHECK. Each table names its owner package; a test holds that.
+
+-- owner: ledger/journal
+-- One account of the double entry. normal: 'C' credit-normal (we owe it), 'D' debit-normal (we own it),
+-- 'B' a suspense account that may stand on either side. Reservations count against the limit.
+create table account (
+  id bigint generated always as identity primary key,
+  kind text not null check (kind in
+    ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense')),
+  owner bigint not null,
+  currency char(3) not null,
+  normal char(1) not null,
+  debits_posted bigint not null default 0 check (debits_posted >= 0),
+  credits_posted bigint not null default 0 check (credits_posted >= 0),
+  debits_pending bigint not null default 0 check (debits_pending >= 0),
+  credits_pending bigint not null default 0 check (credits_pending >= 0),
+  constraint account_normal check (normal = case
+    when kind in ('bank','receivable') then 'D' when kind = 'suspense' then 'B' else 'C' end),
+  constraint account_no_overdraft check (case normal
+    when 'C' then credits_posted >= debits_posted + debits_pending
+    when 'D' then debits_posted >= credits_posted + credits_pending
+    else true end),
+  unique (kind, owner, currency),
+  unique (id, currency)
+) with (fillfactor = 50);
+
+-- owner: ledger/journal
+-- One row moves one amount from the debit to the credit account: balanced by construction.
+-- (kind, ref, phase) is the idempotency key: ref is the id of the row that kind's table owns.
+create table transfer (
+  id bigint generated always as identity primary key,
+  kind text not null check (kind in
+    ('deposit','budget','earning','claim','return','line','payment','payment_short',
+     'receipt','receipt_excess','allocation','withdrawal')),
+  ref bigint not null,
+  phase text not null check (phase in ('single','pending','post','void')),
+  pending_id bigint unique references transfer (id),
+  debit_account bigint not null,
+  credit_account bigint not null,
+  currency char(3) not null,
+  amount bigint not null check (amount > 0),
+  period char(7) not null check (period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'),
+  booked_at timestamptz not null,
+  check (debit_account <> credit_account),
+  check ((phase in ('post','void')) = (pending_id is not null)),
+  unique (kind, ref, phase),
+  foreign key (debit_account, currency) references account (id, currency),
+  foreign key (credit_account, currency) references account (id, currency)
+);
+create index transfer_debit on transfer (debit_account, id);
+create index transfer_credit on transfer (credit_account, id);
+
+-- +goose StatementBegin
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% on %: these rows are immutable', tg_op, tg_table_name
+    using errcode = 'integrity_constraint_violation';
+end $$;
+-- +goose StatementEnd
+create trigger transfer_immutable before update or delete on transfer
+  for each row execute function refuse_change();
+create trigger transfer_kept before truncate on transfer
+  for each statement execute function refuse_change();
+create trigger account_kept before delete on account
+  for each row execute function refuse_change();
+
+-- +goose StatementBegin
+create function account_guard() returns trigger language plpgsql as $$
+begin
+  if (new.id, new.kind, new.owner, new.currency, new.normal)
+       is distinct from (old.id, old.kind, old.owner, old.currency, old.normal)
+     or new.debits_posted < old.debits_posted or new.credits_posted < old.credits_posted then
+    raise exception 'account %: identity is fixed and posted totals only grow', old.id
+      using errcode = 'integrity_constraint_violation';
+  end if;
+  return new;
+end $$;
+-- +goose StatementEnd
+create trigger account_guarded before update on account
+  for each row execute function account_guard();
+
+-- owner: ledger
+-- The one row of this database's instance. The host never changes: it is part of every id.
+create table instance (
+  id int primary key check (id = 1),
+  host text not null,
+  base_url text not null,
+  name text not null,
+  currency char(3) not null check (currency ~ '^[A-Z]{3}$'),
+  reciprocity text not null check (reciprocity in ('off','required')),
+  grace_seconds int not null check (grace_seconds >= 86400),
+  created_at timestamptz not null
+);
+
+-- owner: ledger
+create table invite (
+  id bigint generated always as identity primary key,
+  code text not null unique,
+  created_by bigint,
+  note text not null default '',
+  uses_left int not null check (uses_left >= 0),
+  expires_at timestamptz not null,
+  created_at timestamptz not null
+);
+
+-- owner: ledger
+-- A deleted member keeps its row: names are never given twice, and money facts keep their subject.
+create table member (
+  id bigint generated always as identity primary key,
+  name text not null unique check (name ~ '^[a-z0-9_]{1,30}$'),
+  display_name text not null,
+  password_hash text not null,
+  language text not null check (language in ('de','en')),
+  role text not null check (role in ('member','operator')),
+  invite bigint references invite (id),
+  budget bigint not null default 0 check (budget >= 0),
+  epoch int not null default 1,
+  created_at timestamptz not null,
+  deleted_at timestamptz,
+  check (deleted_at is null or password_hash = '')
+);
+alter table invite add foreign key (created_by) references member (id);
+
+-- owner: ledger
+create table peer (
+  id bigint generated always as identity primary key,
+  host text not null unique,
+  actor text not null default '',
+  inbox text not null default '',
+  accounting_key text not null default '',
+  accounting_key_id text not null default '',
+  key_confirmed_at timestamptz,
+  key_confirmed_by bigint references member (id),
+  threshold bigint not null default 10000000 check (threshold >= 10000 and threshold % 10000 = 0),
+  frozen_at timestamptz,
+  frozen_reason text not null default '',
+  created_at timestamptz not null,
+  check ((frozen_at is null) = (frozen_reason = ''))
+);
+
+-- owner: ledger
+create table button (
+  id text primary key check (id ~ '^[a-z0-9]{8,16}$'),
+  owner bigint not null references member (id),
+  url text not null,
+  title text not null,
+  summary text not null default '',
+  created_at timestamptz not null,
+  removed_at timestamptz,
+  unique (owner, url)
+);
+
+-- owner: ledger
+create table follower (
+  member bigint not null references member (id),
+  actor text not null,
+  follow_id text not null,
+  created_at timestamptz not null,
+  primary key (member, actor)
+);
+
+-- owner: ledger
+-- What can be flattred from here: a button of ours, or a remote thing with a proven payee.
+create table thing (
+  id bigint generated always as identity primary key,
+  iri text not null unique,
+  url text not null,
+  title text not null,
+  payee text not null,
+  payee_name text not null,
+  button text unique references button (id),
+  member bigint references member (id),
+  peer bigint references peer (id),
+  created_at timestamptz not null,
+  check ((button is null) = (peer is not null)),
+  check ((button is null) = (member is null))
+);
+
+-- owner: ledger
+-- Months in UTC: open -> closed (grace) -> settled, never back. Exactly one is open.
+create table month (
+  period char(7) primary key check (period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'),
+  state text not null check (state in ('open','closed','settled')),
+  opened_at timestamptz not null,
+  closed_at timestamptz,
+  settled_at timestamptz,
+  check ((closed_at is null) = (state = 'open')),
+  check ((settled_at is not null) = (state = 'settled'))
+);
+create unique index month_one_open on month ((true)) where state = 'open';
+
+-- owner: ledger
+-- A giver's click on a thing in a month; our members are the only rows here. It carries no amount.
+create table flattr (
+  id uuid primary key,
+  giver bigint not null references member (id),
+  thing bigint not null references thing (id),
+  period char(7) not null references month (period),
+  state text not null check (state in
+    ('unfunded','sent','held','accepted','rejected','undone','carried','expired')),
+  reason text,
+  carries uuid unique references flattr (id),
+  carry_count int not null default 0 check (carry_count between 0 and 3),
+  made_at timestamptz not null,
+  answered_at timestamptz,
+  undone_at timestamptz,
+  check ((state = 'rejected') = (reason is not null)),
+  check ((state = 'undone') = (undone_at is not null)),
+  check (state not in ('accepted','rejected','held') or answered_at is not null)
+);
+create unique index flattr_once on flattr (giver, thing, period) where state <> 'undone';
+create index flattr_thing on flattr (thing);
+create index flattr_period on flattr (period, giver, thing);
+
+-- owner: ledger
+-- A Like that another instance's giver sent us; one row per id, so order and repetition don't matter.
+create table received_flattr (
+  id text primary key,
+  giver text not null,
+  peer bigint not null references peer (id),
+  object text not null,
+  button text references button (id),
+  member bigint references member (id),
+  period char(7) not null,
+  carries text,
+  answer text not null check (answer in ('accept','tentative','reject')),
+  reason text,
+  received_at timestamptz not null,
+  answered_at timestamptz,
+  undone_at timestamptz,
+  check ((answer = 'reject') = (reason is not null)),
+  check ((answer = 'tentative') = (answered_at is null))
+);
+create index received_flattr_key on received_flattr (button, period, giver);
+
+-- owner: ledger
+-- An Undo that came before its Like: the Like, when it arrives, is dead.
+create table tombstone (
+  id text primary key,
+  actor text not null,
+  created_at timestamptz not null
+);
+
+-- owner: ledger
+-- What a giver's budget holds back for one month: a pending transfer until settlement posts it.
+create table reservation (
+  id bigint generated always as identity primary key,
+  member bigint not null references member (id),
+  period char(7) not null references month (period),
+  amount bigint not null check (amount > 0),
+  state text not null check (state in ('reserved','settled','rolled','released')),
+  created_at timestamptz not null
+);
+create unique index reservation_once on reservation (member, period) where state <> 'released';
+
+-- owner: ledger
+-- A settled month's split: one row per finally accepted flattr, never changed.
+create table share (
+  id bigint generated always as identity primary key,
+  period char(7) not null references month (period),
+  giver bigint not null references member (id),
+  flattr uuid not null unique references flattr (id),
+  thing bigint not null references thing (id),
+  amount bigint not null check (amount >= 0),
+  claim bigint
+);
+create index share_giver on share (period, giver);
+create index share_claim on share (claim);
+create trigger share_immutable before update or delete on share
+  for each row execute function refuse_change();
+
+-- owner: ledger
+-- What this instance's own givers gave a member of this instance in a month.
+create table earning (
+  id bigint generated always as identity primary key,
+  period char(7) not null references month (period),
+  member bigint not null references member (id),
+  flattrs int not null check (flattrs > 0),
+  amount bigint not null check (amount > 0),
+  unique (period, member)
+);
+create trigger earning_immutable before update or delete on earning
+  for each row execute function refuse_change();
+
+-- owner: ledger
+-- out: what we owe another instance's members for a month; in: what another instance owes ours.
+create table claim (
+  id bigint generated always as identity primary key,
+  direction text not null check (direction in ('out','in')),
+  peer bigint not null references peer (id),
+  period char(7) not null,
+  currency char(3) not null,
+  n int not null check (n > 0),
+  iri text not null unique,
+  amount bigint not null check (amount >= 0),
+  line_count int not null check (line_count >= 0),
+  digest text not null,
+  state text not null check (state in ('offered','accepted','refused','superseded','confirmed')),
+  answer text check (answer in ('accept','reject')),
+  content text not null default '',        -- in: SHA-256 of the offer's JCS without proof
+  supersedes bigint unique references claim (id),
+  origin bigint references claim (id),     -- out: the first of a chain of supersedings
+  created_at timestamptz not null,
+  answered_at timestamptz,
+  confirmed_at timestamptz,
+  check (direction = 'out' or state <> 'offered'),
+  check (state <> 'offered' or answer is null),
+  check (state not in ('accepted','confirmed') or answer = 'accept'),
+  check (state <> 'refused' or answer = 'reject'),
+  check (answer is null or answered_at is not null),
+  check ((state = 'confirmed') = (confirmed_at is not null)),
+  unique (direction, peer, period, currency, n)
+);
+alter table share add foreign key (claim) references claim (id);
+
+-- owner: ledger
+create table claim_line (
+  id bigint generated always as identity primary key,
+  claim bigint not null references claim (id),
+  payee text not null,
+  member bigint references member (id),
+  amount bigint not null check (amount > 0),
+  things jsonb not null,
+  refused text check (refused in ('unknown-payee','not-accepting','blocked','deleted')),
+  unique (claim, payee)
+);
+
+-- owner: ledger
+-- Money that came back from a refused line to its giver: at most once per share.
+create table share_return (
+  share bigint primary key references share (id),
+  claim bigint not null references claim (id),
+  amount bigint not null check (amount > 0),
+  created_at timestamptz not null
+);
+create trigger share_return_immutable before update or delete on share_return
+  for each row execute function refuse_change();
+
+-- owner: ledger
+-- out: ordered (reference committed) -> sent -> confirmed | not_received; ordered -> cancelled.
+-- in: announced -> confirmed | not_received.
+create table payment (
+  id bigint generated always as identity primary key,
+  direction text not null check (direction in ('out','in')),
+  peer bigint not null references peer (id),
+  iri text not null unique,
+  amount bigint not null check (amount > 0 and amount % 10000 = 0),
+  currency char(3) not null,
+  method text not null,
+  content text not null default '',        -- in: SHA-256 of the notice's JCS without proof
+  reference text not null check (length(reference) between 1 and 35),
+  state text not null check (state in ('ordered','sent','announced','confirmed','not_received','cancelled')),
+  received bigint check (received > 0 and received % 10000 = 0),
+  created_at timestamptz not null,
+  paid_at timestamptz,
+  answered_at timestamptz,
+  recorded_by bigint references member (id),
+  check ((state = 'confirmed') = (received is not null)),
+  check ((state in ('confirmed','not_received')) = (answered_at is not null)),
+  check ((state in ('ordered','cancelled')) = (paid_at is null)),
+  check (direction = 'out' or state in ('announced','confirmed','not_received')),
+  check (direction = 'in' or state <> 'announced'),
+  unique (direction, peer, reference)
+);
+
+-- owner: ledger
+-- What a payment pays of which claim: reserved on sending, confirmed by the payee's side.
+create table payment_allocation (
+  payment bigint not null references payment (id),
+  claim bigint not null references claim (id),
+  amount bigint not null check (amount > 0),
+  confirmed bigint check (confirmed between 0 and amount),
+  primary key (payment, claim)
+);
+
+-- owner: ledger
+-- How a confirmed allocation reaches the payees: within a claim by largest remainder over its lines.
+create table line_allocation (
+  id bigint generated always as identity primary key,
+  payment bigint not null,
+  claim bigint not null,
+  line bigint not null references claim_line (id),
+  amount bigint not null check (amount > 0),
+  foreign key (payment, claim) references payment_allocation (payment, claim),
+  unique (payment, line)
+);
+create trigger line_allocation_immutable before update or delete on line_allocation
+  for each row execute function refuse_change();
+
+-- owner: ledger
+create table deposit (
+  id bigint generated always as identity primary key,
+  member bigint not null references member (id),
+  amount bigint not null check (amount > 0 and amount % 10000 = 0),
+  reference text not null unique check (reference <> ''),
+  recorded_by bigint not null references member (id),
+  created_at timestamptz not null
+);
+create trigger deposit_immutable before update or delete on deposit
+  for each row execute function refuse_change();
+
+-- owner: ledger
+create table withdrawal (
+  id bigint generated always as identity primary key,
+  member bigint not null references member (id),
+  amount bigint not null check (amount > 0 and amount % 10000 = 0),
+  iban text not null,
+  state text not null check (state in ('requested','paid','refused')),
+  reference text not null unique,
+  created_at timestamptz not null,
+  decided_at timestamptz,
+  decided_by bigint references member (id),
+  check ((state = 'requested') = (decided_at is null))
+);
