@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -69,10 +70,11 @@ func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error
 		Budget      int64
 		IRI         string
 		Flattr      uuid.UUID
+		Share       *int64
 		Amount      *int64
 	}
 	all, err := rows[settled](ctx, tx, `
-		select r.id as reservation, r.period, m.name, r.amount as budget, t.iri, f.id as flattr, s.amount
+		select r.id as reservation, r.period, m.name, r.amount as budget, t.iri, f.id as flattr, s.id as share, s.amount
 		from reservation r join member m on m.id = r.member
 		join flattr f on f.giver = r.member and f.period = r.period and f.state = 'accepted'
 		join thing t on t.id = f.thing left join share s on s.flattr = f.id
@@ -88,40 +90,68 @@ func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error
 		}
 		for i, part := range Split(mine[0].Budget, ties) {
 			if a := mine[i].Amount; a == nil || *a != part {
-				found = append(found, Violation{"share-split", fmt.Sprintf("share of flattr %s (reservation %d): %s, want %d",
-					mine[i].Flattr, mine[i].Reservation, amountText(a), part)})
+				found = append(found, Violation{"share-split", fmt.Sprintf("share %s of flattr %s (reservation %d): %s, want %d",
+					text(mine[i].Share), mine[i].Flattr, mine[i].Reservation, text(a), part)})
 			}
 		}
 	}
 	return found, nil
 }
 
-func amountText(a *int64) string {
-	if a == nil {
+func text(n *int64) string {
+	if n == nil {
 		return "missing"
 	}
-	return fmt.Sprint(*a)
+	return fmt.Sprint(*n)
+}
+
+// storedLine is a claim with one of its lines, if it has any.
+type storedLine struct {
+	Claim  int64
+	Digest string
+	Line   *int64
+	Payee  *string
+	Amount *int64
+	Things []byte
 }
 
 // checkLines computes every claim's digest again.
 func (l *Ledger) checkLines(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
-	claims, err := rows[struct {
-		ID     int64
-		Digest string
-	}](ctx, tx, `select id, digest from claim where line_count > 0 or digest <> '' order by id`)
+	all, err := rows[storedLine](ctx, tx, `
+		select c.id as claim, c.digest, l.id as line, l.payee, l.amount, l.things
+		from claim c left join claim_line l on l.claim = c.id
+		where c.line_count > 0 or c.digest <> '' or l.id is not null
+		order by c.id, l.payee collate "C"`)
 	if err != nil {
 		return nil, fmt.Errorf("check claim-digest: %w", err)
 	}
 	var found []Violation
-	for _, c := range claims {
-		lines, _, err := readLines(ctx, tx, c.ID)
-		if err != nil {
-			found = append(found, Violation{"claim-digest", fmt.Sprintf("claim %d: %v", c.ID, err)})
-			continue
-		}
-		if digest, err := LinesDigest(lines); err != nil || digest != c.Digest {
-			found = append(found, Violation{"claim-digest", fmt.Sprintf("claim %d: claim_line rows have %s", c.ID, digest)})
+	for _, mine := range chunkBy(all, func(s storedLine) int64 { return s.Claim }) {
+		if digest, names := digestStored(mine); digest != mine[0].Digest {
+			found = append(found, Violation{"claim-digest", fmt.Sprintf("claim %d: its lines (%s) have %s", mine[0].Claim, names, digest)})
 		}
 	}
 	return found, nil
+}
+
+// digestStored is the digest of a claim's stored lines, or what makes it impossible, and their names.
+func digestStored(stored []storedLine) (digest, names string) {
+	var lines []Line
+	var named []string
+	for _, s := range stored {
+		if s.Line == nil {
+			continue
+		}
+		named = append(named, fmt.Sprintf("claim_line %d", *s.Line))
+		things, err := readThings(s.Things)
+		if err != nil {
+			return err.Error(), strings.Join(named, ", ")
+		}
+		lines = append(lines, Line{Payee: *s.Payee, Amount: *s.Amount, Things: things})
+	}
+	digest, err := LinesDigest(lines)
+	if err != nil {
+		digest = err.Error()
+	}
+	return digest, strings.Join(named, ", ")
 }

@@ -54,12 +54,24 @@ var invariants = []struct{ code, sql string }{
 	{"books", `
 		with e as (` + expectedTransfers + `),
 		t as (
-		  select t.id, t.kind, t.ref, t.phase, d.kind as dk, d.owner as d, c.kind as ck, c.owner as c, t.amount
+		  select t.id, t.kind, t.ref, t.phase, t.debit_account, t.credit_account, d.kind as dk, d.owner as d,
+		    c.kind as ck, c.owner as c, t.amount
 		  from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account)
-		select format('%s: transfer %s, row %s of %s', kind || ' ' || phase, coalesce(t.id::text, 'missing'), ref,
-		  case when e.amount is null then 'nothing' else kind end) as row
+		select case when t.id is null then format('%s %s has no transfer', b.name, ref)
+		    else format('transfer %s (account %s to account %s: %s)', t.id, t.debit_account, t.credit_account, t.amount) end
+		  || format(', %s %s: ', kind, phase)
+		  || case when e.amount is null then format('%s %s calls for none', b.name, ref)
+		    else format('%s %s calls for %s of %s to %s of %s: %s', b.name, ref, e.dk, e.d, e.ck, e.c, e.amount) end as row
 		from e full join t using (kind, ref, phase)
+		cross join lateral (select case when kind = 'budget' then 'reservation' when kind = 'return' then 'share_return'
+		  when kind = 'line' then 'claim_line' when kind = 'allocation' then 'line_allocation'
+		  when kind like 'payment%' or kind like 'receipt%' then 'payment' else kind end as name) b
 		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
+	{"account-owner", `
+		select format('account %s (%s of %s): no such owner', a.id, a.kind, a.owner) as row from account a
+		where not case when a.kind in ('means', 'earned', 'announced') then exists (select from member m where m.id = a.owner)
+		  when a.kind in ('payable', 'receivable', 'peer_credit') then exists (select from peer p where p.id = a.owner)
+		  else a.owner = 0 end`},
 	{"pending-link", `
 		select format('transfer %s', t.id) as row from transfer t left join transfer p on p.id = t.pending_id
 		where t.phase in ('post', 'void') and (p.phase is distinct from 'pending'
@@ -91,7 +103,11 @@ var invariants = []struct{ code, sql string }{
 	{"month-reservations", `
 		select format('reservation %s is %s in a month that is %s', r.id, r.state, m.state) as row
 		from reservation r join month m on m.period = r.period
-		where (m.state = 'settled') <> (r.state in ('settled', 'rolled')) and r.state <> 'released'`},
+		where (m.state = 'settled') <> (r.state in ('settled', 'rolled')) and r.state <> 'released'
+		union all
+		select format('reservation %s is released, but no larger one took its place', r.id) from reservation r
+		where r.state = 'released' and not exists (
+		  select from reservation n where n.member = r.member and n.period = r.period and n.amount > r.amount and n.state <> 'released')`},
 	{"earning-shares", `
 		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
 		from earning e full join (
@@ -100,20 +116,21 @@ var invariants = []struct{ code, sql string }{
 		  on s.period = e.period and s.member = e.member
 		where (e.flattrs, e.amount) is distinct from (s.flattrs, s.amount)`},
 	{"return-share", `
-		select format('share_return %s', b.share) as row from share_return b
+		select format('share_return %s of claim %s', b.share, b.claim) as row from share_return b
 		left join share s on s.id = b.share left join thing t on t.id = s.thing
 		left join claim c on c.id = b.claim
 		left join claim_line l on l.claim = b.claim and l.payee = t.payee and l.refused is not null
 		where l.id is null or b.amount <> s.amount or s.claim is distinct from coalesce(c.origin, c.id)
 		union all
-		select format('share %s of a refused line isn''t returned', s.id)
+		select format('share %s of the refused claim_line %s isn''t returned', s.id, l.id)
 		from share s join thing t on t.id = s.thing
 		join claim c on c.direction = 'out' and coalesce(c.origin, c.id) = s.claim
 		join claim_line l on l.claim = c.id and l.payee = t.payee and l.refused is not null
 		where s.amount > 0 and not exists (select from share_return b where b.share = s.id)`},
 	{"claim-lines", `
-		select format('claim %s: claim_line rows add up to %s (%s lines)', c.id, coalesce(l.sum, 0), coalesce(l.n, 0)) as row
-		from claim c left join (select claim, sum(amount) as sum, count(*) as n from claim_line group by claim) l on l.claim = c.id
+		select format('claim %s: its lines (' || coalesce(l.names, 'no claim_line') || ') add up to %s (%s lines)', c.id, coalesce(l.sum, 0), coalesce(l.n, 0)) as row
+		from claim c left join (select claim, sum(amount) as sum, count(*) as n,
+		    string_agg('claim_line ' || id, ', ' order by id) as names from claim_line group by claim) l on l.claim = c.id
 		where (c.amount, c.line_count) is distinct from (coalesce(l.sum, 0), coalesce(l.n, 0))
 		union all
 		select format('claim_line %s has no claim', l.id) from claim_line l where not exists (select from claim c where c.id = l.claim)`},
@@ -132,20 +149,46 @@ var invariants = []struct{ code, sql string }{
 		select format('claim %s is %s', c.id, c.state) as row from claim c
 		where (c.state = 'superseded') <> exists (select from claim n where n.supersedes = c.id)
 		union all
-		select format('claim_line %s of claim %s', coalesce(o.id, n.id), coalesce(o.next, n.claim))
+		select format('claim %s supersedes claim %s, which has another key or none', n.id, n.supersedes)
+		from claim n left join claim o on o.id = n.supersedes
+		where n.supersedes is not null and (o.direction, o.peer, o.period, o.currency, case when n.direction = 'out' then coalesce(o.origin, o.id) end)
+		  is distinct from (n.direction, n.peer, n.period, n.currency, n.origin)
+		union all
+		select format('claim_line %s and its successor, claim_line %s of claim %s', coalesce(o.id::text, 'missing'),
+		  coalesce(n.id::text, 'missing'), coalesce(o.next, n.claim))
 		from (select l.id, l.payee, l.amount, l.things, n.id as next from claim_line l join claim n on n.supersedes = l.claim
 		        where l.refused is null and n.direction = 'out') o
 		full join (select l.id, l.payee, l.amount, l.things, l.claim from claim_line l join claim c on c.id = l.claim
 		        where c.supersedes is not null and c.direction = 'out') n
 		  on n.claim = o.next and n.payee = o.payee
 		where (o.amount, o.things) is distinct from (n.amount, n.things)`},
-	{"claim-refusals", `
-		select format('claim %s is %s with %s refused lines of %s', c.id, c.state, r.refused, r.lines) as row
-		from claim c cross join lateral (
-		  select count(*) as lines, count(l.refused) as refused from claim_line l where l.claim = c.id) r
-		where case when c.answer = 'reject' then r.refused = 0 else r.refused > 0 end
-		  or (c.state = 'refused' and c.direction = 'out' and r.refused <> r.lines)
-		  or (c.state = 'superseded' and c.answer = 'accept')`},
+	{"claim-key", `
+		select format('claim %s (%s): not the id of %s/%s/%s/%s', c.id, c.iri, p.host, c.period, c.currency, c.n) as row
+		from claim c join peer p on p.id = c.peer cross join instance i
+		where (c.direction = 'out') <> (c.iri = format('%s/claims/%s/%s/%s/%s', i.base_url, c.period, p.host, c.currency, c.n))
+		  or (c.direction = 'in' and c.answer is not null) <> (c.content <> '')`},
+	// A claim that came in superseded was never seen: it has no lines and no answer.
+	{"claim-answer", `
+		select format('claim %s is %s with the answer %s', c.id, c.state, coalesce(c.answer, 'none')) as row from claim c
+		where c.answer is distinct from case when c.state in ('accepted', 'confirmed') then 'accept'
+		  when c.state = 'refused' or c.state = 'superseded' and c.line_count > 0 then 'reject' end
+		union all
+		select format('claim %s is %s with refused lines: %s of %s (%s)', c.id, c.state, l.refused, l.lines, l.names)
+		from claim c join (select claim, count(*) as lines, count(refused) as refused,
+		  string_agg('claim_line ' || id, ', ' order by id) as names from claim_line group by claim) l on l.claim = c.id
+		where case when c.answer = 'reject' then l.refused = 0 else l.refused > 0 end
+		  or (c.state = 'refused' and c.direction = 'out' and l.refused <> l.lines)`},
+	// We refuse the lines of nobody and of those who left, and no others. A member's line that came
+	// within the minute of leaving may have been judged either way.
+	{"line-payee", `
+		select format('claim_line %s (%s, member %s): %s', l.id, l.payee, coalesce(l.member::text, 'none'), coalesce(l.refused, 'not refused')) as row
+		from claim_line l join claim c on c.id = l.claim left join member m on m.id = l.member cross join instance i
+		where l.payee <> i.base_url || '/users/' || m.name
+		  or c.direction = 'out' and l.member is not null
+		  or c.direction = 'in' and case when l.refused = 'unknown-payee' then l.member is not null
+		    when l.refused = 'deleted' then m.deleted_at is null
+		    when l.refused is not null or l.member is null then true
+		    else m.deleted_at < c.answered_at - interval '1 minute' end`},
 	{"claim-confirmed", `
 		select format('claim %s is %s with %s of %s paid', c.id, c.state, c.paid, c.amount) as row from (` + claimQuery + `) c
 		where c.allocated > c.amount or c.paid > c.amount
@@ -159,13 +202,20 @@ var invariants = []struct{ code, sql string }{
 		where a.confirmed is distinct from case when a.state = 'confirmed'
 		  then greatest(0, least(a.amount, a.credited - a.before)) end
 		union all
-		select format('payment %s: payment_allocation rows add up to %s of %s', y.id, coalesce(a.sum, 0), y.amount)
-		from payment y full join (select payment, sum(amount) as sum from payment_allocation group by payment) a on a.payment = y.id
+		select format('payment %s: its allocations (%s) add up to %s of %s', coalesce(y.id, a.payment),
+		  coalesce(a.names, 'no payment_allocation'), coalesce(a.sum, 0), y.amount)
+		from payment y full join (select payment, sum(amount) as sum,
+		    string_agg(format('payment_allocation %s/%s', payment, claim), ', ' order by claim) as names
+		    from payment_allocation group by payment) a on a.payment = y.id
 		where y.amount is distinct from a.sum
 		union all
 		select format('payment_allocation %s/%s: claim of another peer or direction', a.payment, a.claim)
 		from payment_allocation a left join payment y on y.id = a.payment left join claim c on c.id = a.claim
 		where (y.peer, y.direction) is distinct from (c.peer, c.direction)`},
+	{"payment-key", `
+		select format('payment %s (%s %s)', y.id, y.direction, y.iri) as row from payment y cross join instance i
+		where (y.direction = 'out') <> (y.iri = i.base_url || '/payments/' || y.reference)
+		  or (y.direction = 'out') <> (y.content = '')`},
 	{"line-allocations", `
 		select format('line_allocation rows of payment %s, claim %s', coalesce(a.payment, x.payment), coalesce(a.claim, x.claim)) as row
 		from (select a.payment, a.claim, a.confirmed from payment_allocation a join payment y on y.id = a.payment

@@ -153,6 +153,7 @@ type ClaimAnswer struct {
 	IRI      string // the claim
 	Host     string // who answers
 	Accepted bool
+	Payto    string    // of an Accept: where to pay; may be ""
 	Refusals []Refusal // when not accepted; at least one
 }
 
@@ -179,7 +180,7 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 			return err
 		case a.Accepted:
 			failpoint("answer.accept")
-			return tx.accepted(ctx, c)
+			return tx.accepted(ctx, c, a.Payto)
 		}
 		failpoint("answer.reject")
 		return tx.refusedBy(ctx, c, a.Refusals, open)
@@ -205,7 +206,10 @@ func (tx *Tx) answeredAgain(ctx context.Context, c Claim, a ClaimAnswer) (confli
 		tx.freeze(ctx, c.Peer, "two different answers to "+c.IRI)
 }
 
-func (tx *Tx) accepted(ctx context.Context, c Claim) error {
+func (tx *Tx) accepted(ctx context.Context, c Claim, payto string) error {
+	if _, err := tx.Exec(ctx, `update peer set payto = $2 where id = $1 and $2 <> ''`, c.Peer, payto); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `
 		update claim set state = 'accepted', answer = 'accept', answered_at = $2 where id = $1`, c.ID, tx.at); err != nil {
 		return err

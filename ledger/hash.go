@@ -71,37 +71,44 @@ const canonicalRows = `
 // Two runs of the same history have the same hash, whatever crashed, repeated or was reordered in
 // between; any altered amount or state changes it.
 func (l *Ledger) Hash(ctx context.Context) (string, error) {
-	h := sha256.New()
+	var hash string
 	err := l.snapshot(ctx, func(tx pgx.Tx) error {
-		r, err := tx.Query(ctx, canonicalRows)
+		lines, err := l.lines(ctx, tx)
 		if err != nil {
 			return err
 		}
-		var line string
-		if _, err := pgx.ForEachRow(r, []any{&line}, func() error {
-			h.Write([]byte(line + "\n"))
-			return nil
-		}); err != nil {
-			return err
-		}
 		found, err := l.check(ctx, tx)
-		for _, v := range found {
-			h.Write([]byte(v.String() + "\n"))
-		}
+		hash = digest(lines, found)
 		return err
 	})
-	return hex.EncodeToString(h.Sum(nil)), err
+	return hash, err
+}
+
+func digest(lines []string, found []Violation) string {
+	h := sha256.New()
+	for _, line := range lines {
+		h.Write([]byte(line + "\n"))
+	}
+	for _, v := range found {
+		h.Write([]byte(v.String() + "\n"))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Lines returns the canonical rows that Hash is made of, for comparing two instances' histories.
 func (l *Ledger) Lines(ctx context.Context) ([]string, error) {
 	var lines []string
-	err := l.snapshot(ctx, func(tx pgx.Tx) error {
-		all, err := rows[struct{ Line string }](ctx, tx, canonicalRows)
-		for _, a := range all {
-			lines = append(lines, a.Line)
-		}
+	err := l.snapshot(ctx, func(tx pgx.Tx) (err error) {
+		lines, err = l.lines(ctx, tx)
 		return err
 	})
 	return lines, err
+}
+
+func (l *Ledger) lines(ctx context.Context, tx pgx.Tx) ([]string, error) {
+	r, err := tx.Query(ctx, canonicalRows)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(r, pgx.RowTo[string])
 }

@@ -22,6 +22,7 @@ type Instance struct {
 	Currency     string // ISO 4217
 	Reciprocity  string // off | required
 	GraceSeconds int32  // from close to settlement; at least 24 h
+	Payto        string // RFC 8905: the operator's bank account, which peers pay to; may be ""
 }
 
 // Grace is the time from a month's close to its settlement, in which answers and undos in flight land.
@@ -49,9 +50,9 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	if _, err := tx.Exec(ctx, `
-		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, created_at)
-		values (1, $1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
-		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, now); err != nil {
+		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, payto, created_at)
+		values (1, $1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, i.Payto, now); err != nil {
 		return fmt.Errorf("create instance: %w", err)
 	}
 	have, err := readInstance(ctx, tx)
@@ -71,5 +72,5 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 
 func readInstance(ctx context.Context, q queryer) (Instance, error) {
 	return row[Instance](ctx, q, `
-		select host, base_url, name, currency, reciprocity, grace_seconds from instance where id = 1`)
+		select host, base_url, name, currency, reciprocity, grace_seconds, payto from instance where id = 1`)
 }

@@ -14,6 +14,7 @@ type Peer struct {
 	Inbox           string
 	AccountingKey   string // Multikey, pinned on first use; "" until met
 	AccountingKeyID string
+	Payto           string     // RFC 8905: where to pay, as the peer's last Accept said
 	KeyConfirmedAt  *time.Time // when an operator compared the fingerprint
 	Threshold       int64      // smallest payment, micro-units of whole cents
 	FrozenAt        *time.Time
@@ -21,7 +22,7 @@ type Peer struct {
 	CreatedAt       time.Time
 }
 
-const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, key_confirmed_at,
+const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, payto, key_confirmed_at,
   threshold, frozen_at, frozen_reason, created_at`
 
 // peer reads or creates the row of a host.
@@ -124,7 +125,7 @@ type PeerPosition struct {
 // PeerPositions lists all peers with what is owed both ways, by host.
 func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
 	return rows[PeerPosition](ctx, l.pool, `
-		select p.id, p.host, p.actor, p.inbox, p.accounting_key, p.accounting_key_id, p.key_confirmed_at,
+		select p.id, p.host, p.actor, p.inbox, p.accounting_key, p.accounting_key_id, p.payto, p.key_confirmed_at,
 		  p.threshold, p.frozen_at, p.frozen_reason, p.created_at,
 		  coalesce(o.credits_posted - o.debits_posted, 0)::bigint as payable,
 		  coalesce(o.debits_pending, 0)::bigint as in_flight,

@@ -92,6 +92,7 @@ create table instance (
   currency char(3) not null check (currency ~ '^[A-Z]{3}$'),
   reciprocity text not null check (reciprocity in ('off','required')),
   grace_seconds int not null check (grace_seconds >= 86400),
+  payto text not null default '',          -- RFC 8905: where the others pay to
   created_at timestamptz not null
 );
 
@@ -132,6 +133,7 @@ create table peer (
   inbox text not null default '',
   accounting_key text not null default '',
   accounting_key_id text not null default '',
+  payto text not null default '',          -- RFC 8905: where to pay, as its last Accept said
   key_confirmed_at timestamptz,
   key_confirmed_by bigint references member (id),
   threshold bigint not null default 10000000 check (threshold >= 10000 and threshold % 10000 = 0),

@@ -139,8 +139,8 @@ func TestSuperuserAddress(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string]string{
 		"postgres://me:p%40s%20%2F+s@db.example:5433/old?sslmode=require": "postgres://me:p%40s%20%2F%2Bs@db.example:5433/old?sslmode=require",
-		"postgres://postgres@/postgres?host=%2Frun%2Fpg":              "postgres://postgres:@:5432/postgres?host=%2Frun%2Fpg",
-		"postgresql:///db?host=/run&user=me&port=5499":                "postgres://me:@:5499/db?host=%2Frun",
+		"postgres://postgres@/postgres?host=%2Frun%2Fpg":                  "postgres://postgres:@:5432/postgres?host=%2Frun%2Fpg",
+		"postgresql:///db?host=/run&user=me&port=5499":                    "postgres://me:@:5499/db?host=%2Frun",
 	} {
 		config, err := superuser(dsn)
 		if err != nil || config.URL() != want {

@@ -134,14 +134,14 @@ func TestProcessesShareOneServer(t *testing.T) {
 		must(t, u.stdin.Close())
 		must(t, u.cmd.Wait())
 	}
-	within(t, 10*time.Second, "the server ends after its last user", gone(dir))
+	within(t, time.Minute, "the server ends after its last user", gone(dir))
 
 	after := newUser(t, dir)
 	if said := <-after.said; said == first || strings.HasPrefix(said, "error") {
 		t.Errorf("after its end the server is %s again", said)
 	}
 	must(t, after.cmd.Process.Kill())
-	within(t, 10*time.Second, "the second server ends too", gone(dir))
+	within(t, time.Minute, "the second server ends too", gone(dir))
 }
 
 func TestADamagedServerIsMadeAnew(t *testing.T) {
@@ -154,7 +154,7 @@ func TestADamagedServerIsMadeAnew(t *testing.T) {
 		t.Error(said)
 	}
 	must(t, u.cmd.Process.Kill())
-	within(t, 10*time.Second, "the server ends", gone(dir))
+	within(t, time.Minute, "the server ends", gone(dir))
 }
 
 func TestTheServersDirectoryIsOurs(t *testing.T) {

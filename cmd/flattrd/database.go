@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fedflattr/flattrd/migrations"
+	"github.com/fedflattr/flattrd/migrations/privatepg"
+)
+
+// Database says where the books are: a given server, or a private PostgreSQL in the data directory.
+type Database struct {
+	DatabaseURL string `name:"database-url" env:"FLATTRD_DATABASE_URL" help:"PostgreSQL 15 or newer to use. Without it a private one runs in the data directory."`
+	Data        string `env:"FLATTRD_DATA" type:"path" help:"Data directory. Default: flattrd in the XDG data home."`
+}
+
+// dir is the data directory: FLATTRD_DATA, else the XDG data home.
+func (d *Database) dir() (string, error) {
+	if d.Data != "" {
+		return d.Data, nil
+	}
+	if home := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, "flattrd"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no data directory: set FLATTRD_DATA (%w)", err)
+	}
+	return filepath.Join(home, ".local", "share", "flattrd"), nil
+}
+
+// cluster is a PostgreSQL server that databases are opened on.
+type cluster struct {
+	admin string // DSN
+	stop  func()
+	done  <-chan struct{} // closed when a private server ended
+}
+
+// open connects to the given server, or starts the private one. A second process on the same data
+// directory is refused by name.
+func (d *Database) open(ctx context.Context) (*cluster, error) {
+	if d.DatabaseURL != "" {
+		return &cluster{admin: d.DatabaseURL, stop: func() {}}, nil
+	}
+	dir, err := d.dir()
+	if err != nil {
+		return nil, err
+	}
+	server, err := privatepg.Start(ctx, privatepg.Config{Dir: filepath.Join(dir, "postgres"), Logger: slog.Default()})
+	if err != nil {
+		return nil, err
+	}
+	stop := func() {
+		if err := server.Stop(context.WithoutCancel(ctx)); err != nil {
+			slog.Error("database.stop", "code", "database.stop", "error", err)
+		}
+	}
+	return &cluster{admin: server.DSN("postgres"), stop: stop, done: server.Done()}, nil
+}
+
+// join reaches the cluster that another process runs in the data directory, or runs it for the time
+// of a command.
+func (d *Database) join(ctx context.Context) (*cluster, error) {
+	if d.DatabaseURL != "" {
+		return d.open(ctx)
+	}
+	c, err := d.open(ctx)
+	if err == nil {
+		return c, nil
+	}
+	dir, dirErr := d.dir()
+	if dirErr != nil {
+		return nil, dirErr
+	}
+	at, addressErr := privatepg.AddressOf(filepath.Join(dir, "postgres"))
+	if addressErr != nil {
+		return nil, err
+	}
+	return &cluster{admin: at.DSN("postgres"), stop: func() {}}, nil
+}
+
+// pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.
+func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) {
+	dsn := c.admin
+	if name != "" {
+		if err := migrations.CreateDatabase(ctx, c.admin, name); err != nil {
+			return nil, err
+		}
+		var err error
+		if dsn, err = migrations.DatabaseDSN(c.admin, name); err != nil {
+			return nil, err
+		}
+	}
+	pool, err := pgxpool.New(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrations.Up(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// single is the database of the one instance that serve runs: the given one, or "flattrd" in the
+// private cluster.
+func (d *Database) single() string {
+	if d.DatabaseURL != "" {
+		return ""
+	}
+	return "flattrd"
+}

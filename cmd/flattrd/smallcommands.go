@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fedflattr/flattrd/federation"
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// migrateCommand brings the database to this program's schema.
+type migrateCommand struct{}
+
+// Run migrates and says so.
+func (migrateCommand) Run(ctx context.Context, d *Database) error {
+	c, err := d.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	pool, err := c.pool(ctx, d.single())
+	if err != nil {
+		return err
+	}
+	pool.Close()
+	fmt.Println("The database has this program's schema.")
+	return nil
+}
+
+// books are a ledger opened for one command.
+type books struct {
+	*ledger.Ledger
+	pool *pgxpool.Pool
+	stop func()
+}
+
+// openBooks opens the books of the instance in a database: the single one of serve, or, with a name,
+// one of localserve's.
+func openBooks(ctx context.Context, d *Database, name string, now func() time.Time) (*books, error) {
+	c, err := d.join(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		name = d.single()
+	}
+	pool, err := c.pool(ctx, name)
+	if err != nil {
+		c.stop()
+		return nil, err
+	}
+	stop := func() { pool.Close(); c.stop() }
+	outbox, err := federation.NewOutbox(pool, slog.Default())
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	l, err := ledger.Open(ctx, ledger.Options{Pool: pool, Now: now, Outbox: outbox})
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = errors.New("this database holds no instance yet: run serve once")
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return &books{l, pool, stop}, nil
+}
+
+// checkCommand runs every invariant that one instance can see.
+type checkCommand struct {
+	Name string `name:"database" placeholder:"NAME" help:"Database on the server, such as localserve's flattrd_a."`
+	Hash bool   `help:"Also print a hash over business keys, amounts and states."`
+}
+
+// Run prints each violation with its row; the exit status tells whether there was one.
+func (c checkCommand) Run(ctx context.Context, d *Database) error {
+	b, err := openBooks(ctx, d, c.Name, nil)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	found, err := b.Check(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range found {
+		fmt.Println(v)
+	}
+	if c.Hash {
+		hash, err := b.Hash(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(hash)
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%w: %d rows", ledger.ErrInvariant, len(found))
+	}
+	if !c.Hash {
+		fmt.Println("ok")
+	}
+	return nil
+}
+
+// settleCommand does what the timer does, now.
+type settleCommand struct{}
+
+// Run closes and settles what is due and lists the months.
+func (settleCommand) Run(ctx context.Context, d *Database) error {
+	b, err := openBooks(ctx, d, "", nil)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	if err := b.Tick(ctx); err != nil {
+		return err
+	}
+	months, err := b.Months(ctx)
+	for _, m := range months {
+		fmt.Println(m.Period, m.State)
+	}
+	return err
+}
+
+// adminCommand groups what an operator does on the machine.
+type adminCommand struct {
+	Operator operatorCommand `cmd:"" help:"Make a member who runs the instance. The password is read from standard input."`
+}
+
+type operatorCommand struct {
+	Member   string `arg:"" help:"Name: a-z, 0-9 and _, at most 30."`
+	Language string `default:"en" enum:"de,en" help:"Language of the pages: de or en."`
+}
+
+// Run reads a password and creates the operator.
+func (c operatorCommand) Run(ctx context.Context, d *Database) error {
+	b, err := openBooks(ctx, d, "", nil)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	fmt.Fprint(os.Stderr, "Password (at least 10 characters): ")
+	var password string
+	if _, err := fmt.Fscanln(os.Stdin, &password); err != nil || len(password) < 10 {
+		return errors.New("password: at least 10 characters, one line on standard input")
+	}
+	hash, err := argon2id.CreateHash(strings.TrimSpace(password), argon2id.DefaultParams)
+	if err != nil {
+		return err
+	}
+	m, err := b.CreateOperator(ctx, ledger.Joining{Name: c.Member, PasswordHash: hash, Language: c.Language})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s/@%s runs this instance now.\n", b.Instance().BaseURL, m.Name)
+	return nil
+}

@@ -1,0 +1,238 @@
+package federation
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fedflattr/flattrd/federation/signature"
+	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// receiveOffer takes a claim (protocol §8).
+func (s *Server) receiveOffer(ctx context.Context, m message) error {
+	claim, err := vocab.ParseClaim(m.Document)
+	if err != nil {
+		return err
+	}
+	p, err := s.moneySender(ctx, m)
+	if err != nil {
+		return err
+	}
+	n, err := s.claimNumber(claim, p)
+	if err != nil {
+		return err
+	}
+	if err := s.ownRefusal(ctx, claim); err != nil {
+		return err
+	}
+	content, err := m.ContentDigest()
+	if err != nil {
+		return err
+	}
+	err = s.ledger.ReceiveClaim(ctx, ledger.ClaimOffer{IRI: claim.ID, Host: p.Host, Period: claim.Period,
+		Currency: claim.AssetCode, N: n, Amount: claim.Amount, LineCount: int32(len(claim.Lines)),
+		Digest: claim.Digest, Lines: ledgerLines(claim.Lines), Content: content, Supersedes: claim.Supersedes})
+	if err != nil {
+		return err
+	}
+	return s.keepDocument(ctx, m.id, m.Raw(), false)
+}
+
+// ownRefusal: a successor embeds our Reject of the claim that it replaces, with our own proof.
+func (s *Server) ownRefusal(ctx context.Context, c vocab.Claim) error {
+	if c.Supersedes == "" {
+		return nil
+	}
+	key, err := s.key(ctx, s.moneyKeyName())
+	if err != nil {
+		return err
+	}
+	if _, err := signature.VerifyProof(c.Refusal.Raw(), key.Public()); err != nil {
+		return &refusal{status: http.StatusUnprocessableEntity, code: "claim.refusal", kind: vocab.ProofInvalid,
+			detail: "the embedded Reject isn't ours: " + firstLine(err)}
+	}
+	return nil
+}
+
+// claimNumber holds a claim's id to its key: …/claims/{period}/{our host}/{currency}/{n}.
+func (s *Server) claimNumber(c vocab.Claim, p ledger.Peer) (int32, error) {
+	cut := strings.LastIndexByte(c.ID, '/')
+	n, err := strconv.ParseInt(c.ID[cut+1:], 10, 32)
+	key := fmt.Sprintf("/claims/%s/%s/%s", c.Period, s.inst.Host, c.AssetCode)
+	if err != nil || n < 1 || !strings.HasSuffix(c.ID[:cut], key) {
+		return 0, &ledger.ClaimFault{Code: "malformed", Detail: "id must end in " + key + "/n"}
+	}
+	if c.To != s.inst.ActorIRI() || c.AttributedTo != p.Actor || c.Satisfies != s.proposalIRI()+"#primary" {
+		return 0, &ledger.ClaimFault{Code: "malformed", Detail: "to, attributedTo or satisfies"}
+	}
+	return int32(n), nil
+}
+
+func ledgerLines(lines []vocab.Line) []ledger.Line {
+	all := make([]ledger.Line, len(lines))
+	for i, l := range lines {
+		all[i] = ledger.Line{Payee: l.Payee, Amount: l.Amount}
+		for _, t := range l.Things {
+			thing := ledger.LineThing{Object: t.Object, Flattrs: t.Flattrs, Amount: -1}
+			if t.Amount != nil {
+				thing.Amount = *t.Amount
+			}
+			all[i].Things = append(all[i].Things, thing)
+		}
+	}
+	return all
+}
+
+func wireLines(lines []ledger.Line) []vocab.Line {
+	all := make([]vocab.Line, len(lines))
+	for i, l := range lines {
+		all[i] = vocab.Line{Payee: l.Payee, Amount: l.Amount}
+		for _, t := range l.Things {
+			thing := vocab.LineThing{Object: t.Object, Flattrs: t.Flattrs}
+			if t.Amount >= 0 {
+				thing.Amount = &t.Amount
+			}
+			all[i].Things = append(all[i].Things, thing)
+		}
+	}
+	return all
+}
+
+// renderClaim is our offer, without proof.
+func (s *Server) renderClaim(ctx context.Context, d ledger.ClaimDocument, p ledger.Peer) ([]byte, error) {
+	c := vocab.Claim{ID: d.IRI, Actor: s.inst.ActorIRI(), To: p.Actor, Published: d.CreatedAt,
+		Agreement: vocab.Agreement{AttributedTo: s.inst.ActorIRI(),
+			Satisfies: s.scheme() + "://" + p.Host + "/proposals/" + lower(d.Currency) + "#primary",
+			Amount:    d.Amount, Period: d.Period, AssetCode: d.Currency, Digest: d.Digest},
+		Lines: wireLines(d.Lines), Supersedes: d.SupersededIRI}
+	if d.SupersededIRI != "" {
+		refusal, err := s.document1(ctx, d.SupersededIRI+"#answer")
+		if err != nil {
+			return nil, fmt.Errorf("the refusal of %s: %w", d.SupersededIRI, err)
+		}
+		if c.Refusal, err = vocab.Decode(refusal); err != nil {
+			return nil, err
+		}
+	}
+	return vocab.RenderClaim(c)
+}
+
+// renderClaimAnswer is our answer to a peer's claim, without proof: the final agreement with where to
+// pay, or the lines refused.
+func (s *Server) renderClaimAnswer(d ledger.ClaimDocument, p ledger.Peer) ([]byte, error) {
+	id := s.agreementIRI(d.IRI)
+	a := vocab.ClaimAnswer{Answer: vocab.Answer{ID: id + "/answer", Actor: s.inst.ActorIRI(), Object: d.IRI,
+		Verdict: vocab.Accepted, Published: *d.AnsweredAt, To: []string{p.Actor}}}
+	if *d.Answer == "accept" {
+		a.Agreement = vocab.Agreement{ID: id, AttributedTo: s.inst.ActorIRI(), Satisfies: s.proposalIRI() + "#primary",
+			Amount: d.Amount, Period: d.Period, AssetCode: d.Currency, Digest: d.Digest, Payto: s.inst.Payto}
+		return vocab.RenderClaimAnswer(a)
+	}
+	a.Verdict, a.Digest = vocab.Refused, d.Digest
+	for _, r := range d.Refusals {
+		a.Rejected = append(a.Rejected, vocab.RejectedLine{Payee: r.Payee, Reason: vocab.Reason(r.Reason)})
+	}
+	return vocab.RenderClaimAnswer(a)
+}
+
+// receiveClaimAnswer takes a peer's answer to a claim of ours. The signed document is kept under the
+// claim's id: a successor embeds the refusal.
+func (s *Server) receiveClaimAnswer(ctx context.Context, m message) error {
+	a, err := vocab.ParseClaimAnswer(m.Document)
+	if err != nil {
+		return err
+	}
+	p, err := s.moneySender(ctx, m)
+	if err != nil {
+		return err
+	}
+	if err := s.agreed(ctx, a, p); err != nil {
+		return err
+	}
+	// Before the ledger's commit, because a successor that it offers embeds this document; a faulty
+	// answer that was kept makes way for the one that is taken.
+	if err := s.keepAnswer(ctx, a.Object, m.Raw()); err != nil {
+		return err
+	}
+	answer := ledger.ClaimAnswer{IRI: a.Object, Host: p.Host, Accepted: a.Verdict == vocab.Accepted,
+		Payto: a.Agreement.Payto}
+	for _, r := range a.Rejected {
+		if !r.Reason.ForLines() {
+			s.event(ctx, "claim.reason", "claim", a.Object, "reason", string(r.Reason))
+		}
+		answer.Refusals = append(answer.Refusals, ledger.Refusal{Payee: r.Payee, Reason: string(r.Reason)})
+	}
+	return s.ledger.ClaimAnswered(ctx, answer)
+}
+
+// agreed holds an Accept's agreement to what was offered: same amount, month, currency and digest.
+func (s *Server) agreed(ctx context.Context, a vocab.ClaimAnswer, p ledger.Peer) error {
+	c, err := s.ledger.Claim(ctx, a.Object)
+	switch {
+	case err != nil:
+		return err
+	case c.Host != p.Host || c.Direction != "out":
+		return refuse(http.StatusForbidden, "claim.owner", vocab.ActorNotAuthorized, "not this peer's claim to answer")
+	case a.Verdict == vocab.Accepted && (a.Agreement.Amount != c.Amount || a.Agreement.Period != c.Period ||
+		a.Agreement.AssetCode != c.Currency || a.Agreement.Digest != c.Digest):
+		return &ledger.ClaimFault{Code: "total-mismatch", Detail: "the agreement isn't what was offered"}
+	}
+	return nil
+}
+
+// keepDocument stores a document with a proof. The first content under an id stays.
+func (s *Server) keepDocument(ctx context.Context, id string, body []byte, sent bool) error {
+	_, err := s.pool.Exec(ctx, `
+		insert into document (id, body, sent, created_at) values ($1, $2, $3, $4) on conflict do nothing`,
+		id, string(body), sent, s.ledger.Now())
+	return err
+}
+
+// keepAnswer stores a peer's answer to a claim of ours. Until the ledger has taken one, a later
+// document replaces an earlier; from then on the first stands.
+func (s *Server) keepAnswer(ctx context.Context, claim string, body []byte) error {
+	c, err := s.ledger.Claim(ctx, claim)
+	if err != nil || c.Answer != nil {
+		return err
+	}
+	_, err = s.pool.Exec(ctx, `
+		insert into document (id, body, sent, created_at) values ($1, $2, false, $3)
+		on conflict (id) do update set body = excluded.body, created_at = excluded.created_at`,
+		claim+"#answer", string(body), s.ledger.Now())
+	return err
+}
+
+func (s *Server) document1(ctx context.Context, id string) ([]byte, error) {
+	var body string
+	err := s.pool.QueryRow(ctx, `select body from document where id = $1`, id).Scan(&body)
+	return []byte(body), err
+}
+
+// proven returns the stored document of this id, or renders it, lays the accounting key's proof over
+// it, and stores that: what is sent is the same bytes every time, across restarts and upgrades.
+func (s *Server) proven(ctx context.Context, id string, at time.Time, render func() ([]byte, error)) ([]byte, error) {
+	if body, err := s.document1(ctx, id); err == nil {
+		return body, nil
+	}
+	plain, err := render()
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.key(ctx, s.moneyKeyName())
+	if err != nil {
+		return nil, err
+	}
+	body, err := signature.Prove(plain, key, at)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.keepDocument(ctx, id, body, true); err != nil {
+		return nil, err
+	}
+	return s.document1(ctx, id)
+}

@@ -1,0 +1,219 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/fedflattr/flattrd/federation/signature"
+	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// moneySkew is how old a message about money may be; its sender signs each try afresh.
+const moneySkew = 10 * time.Minute
+
+// message is an activity whose sender is proven.
+type message struct {
+	vocab.Document
+	id, actor, host string
+	signed          *signature.Signed
+	sender          remote
+}
+
+// refusal is an answer other than 202, with its event code.
+type refusal struct {
+	code   string
+	status int
+	kind   string // problem type
+	detail string
+	now    time.Time // sent as Date when clocks differ
+}
+
+func (r *refusal) Error() string { return r.code + ": " + r.detail }
+
+func refuse(status int, code, kind, format string, args ...any) *refusal {
+	return &refusal{status: status, code: code, kind: kind, detail: fmt.Sprintf(format, args...)}
+}
+
+// inbox takes one activity, in the order: size, signature, form, sender, and only then meaning. 202 is
+// answered after the ledger's commit.
+func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
+	m, err := s.authenticate(w, r)
+	if err == nil {
+		err = s.receive(r.Context(), m)
+	}
+	if err == nil {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	s.refuse(w, r, err)
+}
+
+// authenticate reads the request and proves who sent it.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (message, error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
+		kind != vocab.AS2MediaType && kind != "application/ld+json" {
+		return message{}, refuse(http.StatusUnsupportedMediaType, "inbox.media-type", vocab.UnsupportedType,
+			"Content-Type must be %s", vocab.AS2MediaType)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, vocab.MaxBytes))
+	if err != nil {
+		return message{}, tooLarge(err)
+	}
+	signed, err := signature.Parse(r, body, signature.Expect{Scheme: s.scheme(), Host: s.inst.Host, Now: s.ledger.Now()})
+	if err != nil {
+		return message{}, err
+	}
+	doc, err := vocab.Decode(body)
+	if err != nil {
+		return message{}, err
+	}
+	m := message{Document: doc, signed: signed}
+	if err := s.identify(&m); err != nil {
+		return message{}, err
+	}
+	m.sender, err = s.prove(r.Context(), signed, m.actor)
+	return m, err
+}
+
+func tooLarge(err error) error {
+	var limit *http.MaxBytesError
+	if errors.As(err, &limit) {
+		return refuse(http.StatusRequestEntityTooLarge, "inbox.size", vocab.MalformedDocument,
+			"at most %d bytes", limit.Limit)
+	}
+	return refuse(http.StatusBadRequest, "inbox.body", vocab.MalformedDocument, "the body couldn't be read")
+}
+
+func (s *Server) scheme() string {
+	scheme, _, _ := strings.Cut(s.inst.BaseURL, "://")
+	return scheme
+}
+
+// identify reads id and actor and holds them to one host, which isn't ours: nobody outside speaks
+// for us.
+func (s *Server) identify(m *message) (err error) {
+	if !m.IsActivity() {
+		return refuse(http.StatusBadRequest, "inbox.type", vocab.UnsupportedType, "type must be an activity")
+	}
+	if m.id, err = m.ID(); err != nil {
+		return err
+	}
+	if m.actor, err = m.Ref("actor"); err != nil {
+		return err
+	}
+	if m.host, err = s.web.Host(m.actor); err != nil {
+		return err
+	}
+	switch {
+	case m.host == s.inst.Host:
+		return refuse(http.StatusForbidden, "inbox.masquerade", vocab.PrincipalActorMismatch, "actor is on this host")
+	case !s.web.SameHost(m.id, m.actor):
+		return refuse(http.StatusForbidden, "inbox.id-host", vocab.PrincipalActorMismatch, "id must be on the actor's host")
+	}
+	return nil
+}
+
+// receive is the one switch over what an activity means. What isn't for us is taken and ignored, as
+// servers expect of each other.
+func (s *Server) receive(ctx context.Context, m message) error {
+	kind, err := m.Type()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "Like":
+		return s.receiveLike(ctx, m)
+	case "Undo":
+		return s.receiveUndo(ctx, m)
+	case "Follow":
+		return s.receiveFollow(ctx, m)
+	case "Accept", "TentativeAccept", "Reject":
+		return s.receiveAnswer(ctx, m)
+	case "Offer":
+		return s.receiveOffer(ctx, m)
+	case "Create":
+		return s.receiveCreate(ctx, m)
+	}
+	return nil
+}
+
+func (s *Server) receiveLike(ctx context.Context, m message) error {
+	like, err := vocab.ParseLike(m.Document)
+	if err != nil {
+		return err
+	}
+	if !like.IsFlattr() || !m.sender.SpeaksFlattr() {
+		return nil // a like, not a flattr: only flattr members' clicks carry money (protocol §6)
+	}
+	return s.ledger.ReceiveFlattr(ctx, ledger.ReceivedLike{ID: m.id, Giver: m.actor, Host: m.host,
+		Object: like.Object, Period: like.Period, Carries: like.Carries})
+}
+
+func (s *Server) receiveUndo(ctx context.Context, m message) error {
+	undo, err := vocab.ParseUndo(m.Document)
+	if err != nil {
+		return err
+	}
+	if undo.Follow != nil {
+		name, ok := s.memberName(undo.Follow.Object)
+		if !ok {
+			return nil
+		}
+		return s.ledger.Unfollow(ctx, name, m.actor)
+	}
+	if !s.web.SameHost(undo.Object, m.actor) {
+		return refuse(http.StatusForbidden, "ap.owner", vocab.ActorNotAuthorized, "object isn't the actor's")
+	}
+	return s.ledger.ReceiveUndo(ctx, undo.Object, m.actor)
+}
+
+func (s *Server) receiveFollow(ctx context.Context, m message) error {
+	follow, err := vocab.ParseFollow(m.Document)
+	if err != nil {
+		return err
+	}
+	name, ok := s.memberName(follow.Object)
+	if !ok {
+		return refuse(http.StatusNotFound, "inbox.follow-object", vocab.ObjectDoesNotExist, "object is nobody here")
+	}
+	return s.ledger.Follow(ctx, name, m.actor, m.id)
+}
+
+func (s *Server) memberName(iri string) (string, bool) {
+	name, ok := strings.CutPrefix(iri, s.inst.MemberIRI(""))
+	return name, ok && name != "" && !strings.Contains(name, "/")
+}
+
+// receiveAnswer sorts an Accept, TentativeAccept or Reject by what it answers.
+func (s *Server) receiveAnswer(ctx context.Context, m message) error {
+	a, err := vocab.ParseAnswer(m.Document)
+	if err != nil {
+		return err
+	}
+	switch {
+	case strings.HasPrefix(a.Object, s.inst.FlattrIRI("")):
+		verdict := map[vocab.Verdict]string{vocab.Accepted: "accept", vocab.Held: "tentative", vocab.Refused: "reject"}
+		return s.ledger.FlattrAnswered(ctx, ledger.Verdict{Like: a.Object, Host: m.host,
+			Answer: verdict[a.Verdict], Reason: string(a.Reason)})
+	case strings.HasPrefix(a.Object, s.inst.BaseURL+"/claims/"):
+		return s.receiveClaimAnswer(ctx, m)
+	case strings.HasPrefix(a.Object, s.inst.BaseURL+"/payments/"):
+		return s.receivePaymentAnswer(ctx, m)
+	}
+	return nil
+}
+
+func (s *Server) receiveCreate(ctx context.Context, m message) error {
+	c, err := vocab.ParseCreate(m.Document)
+	if err != nil || !c.Object.Is(vocab.PaymentType) {
+		return nil // other people's publications, embedded or not, are none of our business
+	}
+	return s.receivePayment(ctx, m)
+}

@@ -1,0 +1,163 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// deliverArgs is a message as a job. It names rows and holds no content.
+type deliverArgs struct {
+	What string `json:"what"`
+	Key  string `json:"key"`
+	To   string `json:"to"`
+}
+
+// Kind is the job's stable name in the queue.
+func (deliverArgs) Kind() string { return "deliver" }
+
+// How long a message is worth telling. Likes and answers may give up; what moves money never does
+// (protocol §8): River counts attempts in a smallint, and at one a day it takes 90 years to use them up.
+const (
+	likeAttempts  = 750 // 30 days at one an hour
+	moneyAttempts = 32_000
+	maxLikeWait   = time.Hour
+	maxMoneyWait  = 24 * time.Hour
+)
+
+func movesMoney(kind string) bool {
+	switch kind {
+	case ledger.TellClaim, ledger.TellClaimAnswer, ledger.TellPayment, ledger.TellPaymentAnswer:
+		return true
+	}
+	return false
+}
+
+// Outbox enqueues what the ledger tells, in the ledger's transaction, with River.
+type Outbox struct{ client *river.Client[pgx.Tx] }
+
+// NewOutbox makes an outbox that only inserts; Server.Work is what takes the messages out.
+func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: log})
+	return &Outbox{client: client}, err
+}
+
+// Enqueue implements ledger.Outbox.
+func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
+	jobs := make([]river.InsertManyParams, len(messages))
+	for i, m := range messages {
+		attempts := likeAttempts
+		if movesMoney(m.Kind) {
+			attempts = moneyAttempts
+		}
+		jobs[i] = river.InsertManyParams{Args: deliverArgs{What: m.Kind, Key: m.Key, To: m.To},
+			InsertOpts: &river.InsertOpts{MaxAttempts: attempts}}
+	}
+	_, err := o.client.InsertManyFastTx(ctx, tx, jobs)
+	return err
+}
+
+// deliverWorker runs one delivery attempt.
+type deliverWorker struct {
+	river.WorkerDefaults[deliverArgs]
+	s *Server
+}
+
+// Timeout bounds an attempt: a slow peer holds a worker no longer.
+func (w *deliverWorker) Timeout(*river.Job[deliverArgs]) time.Duration { return 45 * time.Second }
+
+// NextRetry backs off by doubling, with jitter, up to an hour, or a day for money.
+func (w *deliverWorker) NextRetry(job *river.Job[deliverArgs]) time.Time {
+	limit := maxLikeWait
+	if movesMoney(job.Args.What) {
+		limit = maxMoneyWait
+	}
+	wait := min(limit, time.Second<<min(job.Attempt-1, 20))
+	return time.Now().Add(wait/2 + rand.N(wait))
+}
+
+// Work tells one message. A refusal for good ends the job as cancelled, visible to the operator.
+func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) error {
+	v, err := w.s.Deliver(ctx, ledger.Message{Kind: job.Args.What, Key: job.Args.Key, To: job.Args.To})
+	switch v {
+	case Done:
+		return nil
+	case Stopped:
+		w.s.event(ctx, "deliver.stopped", "kind", job.Args.What, "key", job.Args.Key, "to", job.Args.To, "error", errText(err))
+		return river.JobCancel(err)
+	}
+	if job.Attempt > 3 {
+		w.s.event(ctx, "deliver.waiting", "kind", job.Args.What, "key", job.Args.Key, "to", job.Args.To,
+			"attempt", job.Attempt, "error", errText(err))
+	}
+	return err
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// Work delivers until ctx ends, and then finishes what is under way.
+func (s *Server) Work(ctx context.Context) error {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &deliverWorker{s: s})
+	client, err := river.NewClient(riverpgxv5.New(s.pool), &river.Config{
+		Logger:       slog.New(quiet{s.log.Handler()}),
+		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
+		Workers:      workers,
+		ErrorHandler: silent{},
+	})
+	if err != nil {
+		return err
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := client.Stop(stop); err != nil {
+		return errors.Join(err, client.StopAndCancel(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// quiet lets River's own log say only what an operator must see: deliveries are logged by us, as
+// events with a code.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+
+// silent: a failed attempt is no error of ours.
+type silent struct{}
+
+func (silent) HandleError(context.Context, *rivertype.JobRow, error) *river.ErrorHandlerResult {
+	return nil
+}
+
+func (silent) HandlePanic(_ context.Context, job *rivertype.JobRow, panicked any, trace string) *river.ErrorHandlerResult {
+	slog.Error("deliver.panic", "code", "deliver.panic", "job", job.ID, "panic", panicked, "trace", trace)
+	return nil
+}
+
+// Waiting counts the messages that aren't told yet; those that were refused for good don't wait.
+func (s *Server) Waiting(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.pool.QueryRow(ctx, `
+		select count(*) from river_job
+		where kind = 'deliver' and state in ('available', 'pending', 'retryable', 'running', 'scheduled')`).Scan(&n)
+	return n, err
+}

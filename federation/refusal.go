@@ -1,0 +1,90 @@
+package federation
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/fedflattr/flattrd/federation/guard"
+	"github.com/fedflattr/flattrd/federation/signature"
+	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// refuse answers with a problem document and logs one event.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	f := asRefusal(err)
+	if f.status >= 500 {
+		s.log.ErrorContext(r.Context(), f.code, "code", f.code, "instance", s.inst.Host, "error", err)
+	} else {
+		s.event(r.Context(), f.code, "status", f.status, "detail", f.detail)
+	}
+	if !f.now.IsZero() {
+		w.Header().Set("Date", f.now.UTC().Format(http.TimeFormat))
+	}
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "30")
+	}
+	s.problem(w, vocab.Problem{Type: f.kind, Status: f.status, Title: f.code, Detail: f.detail})
+}
+
+// asRefusal is the one table from errors to answers (protocol §11).
+func asRefusal(err error) *refusal {
+	var f *refusal
+	var sig *signature.Error
+	var fault *vocab.Fault
+	var claim *ledger.ClaimFault
+	var field *ledger.FieldError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &sig):
+		return sigRefusal(sig)
+	case errors.As(err, &fault):
+		p := vocab.ProblemOf(fault)
+		return &refusal{code: fault.Code, status: p.Status, kind: p.Type, detail: fault.Error()}
+	case errors.As(err, &claim):
+		return claimRefusal(claim)
+	case errors.As(err, &field):
+		return refuse(http.StatusBadRequest, "inbox.field", vocab.MalformedDocument, "%s", field.Error())
+	case errors.Is(err, ledger.ErrConflict):
+		return refuse(http.StatusConflict, "inbox.conflict", vocab.ContentConflict, "%s", firstLine(err))
+	case errors.Is(err, ledger.ErrRefused):
+		return refuse(http.StatusForbidden, "ap.owner", vocab.ActorNotAuthorized, "%s", firstLine(err))
+	case errors.Is(err, ledger.ErrNotFound):
+		return refuse(http.StatusNotFound, "inbox.not-found", vocab.ObjectDoesNotExist, "no such object here")
+	case guard.IsBlocked(err):
+		return refuse(http.StatusForbidden, "net.blocked", vocab.ActorNotAuthorized, "the actor's address isn't public")
+	}
+	return refuse(http.StatusInternalServerError, "inbox.failed", "", "internal error")
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// sigRefusal: 401 makes Mastodon knock again in the other way of signing; 421 says wrong host.
+func sigRefusal(e *signature.Error) *refusal {
+	status := http.StatusUnauthorized
+	if e.Code == signature.CodeTarget {
+		status = http.StatusMisdirectedRequest
+	}
+	return &refusal{code: string(e.Code), status: status, kind: vocab.PrincipalNotAuthorized, detail: e.Error(), now: e.Now}
+}
+
+// claimRefusal: faults of a claim are no answer, so each says what may be corrected.
+func claimRefusal(f *ledger.ClaimFault) *refusal {
+	kind := map[string]string{"digest-mismatch": vocab.DigestMismatch, "total-mismatch": vocab.TotalMismatch,
+		"period-not-closed": vocab.PeriodNotSettled, "unknown-currency": vocab.UnknownCurrency}[f.Code]
+	status := http.StatusUnprocessableEntity
+	switch f.Code {
+	case "frozen":
+		status, kind = http.StatusForbidden, vocab.ActorNotAuthorized
+	case "malformed":
+		status, kind = http.StatusBadRequest, vocab.MalformedDocument
+	case "unknown-claim":
+		kind = vocab.ObjectDoesNotExist
+	}
+	return &refusal{code: "claim." + f.Code, status: status, kind: kind, detail: f.Detail}
+}

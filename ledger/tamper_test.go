@@ -1,0 +1,205 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/ledgertest"
+)
+
+// exempt are the changes that Check can't see, because every sum and every link stays consistent.
+// The hash sees them.
+var exempt = []struct {
+	table, what string // what: a regular expression
+	when        func(r record) bool
+	why         string
+}{
+	{"claim_line", "^refused", func(r record) bool { return r["member"] == nil && r["refused"] != nil },
+		"why a peer refused a line is its own word: the signed answer is the evidence"},
+	{"claim", `^n [+-]1$`, func(r record) bool { return r["direction"] == "in" },
+		"the number that a peer gave its claim; it is a key, no amount"},
+}
+
+// TestTamper alters every amount and every state of every row of the books, behind the ledger's
+// back, and takes out and doubles every row. Either the database itself refuses, or Check names the
+// row; and the hash is another.
+func TestTamper(t *testing.T) {
+	t.Parallel()
+	m := ledgertest.PlayMonths(t, ledgertest.MonthOptions{Uneven: true})
+	used := map[string]int{}
+	for _, host := range slices.Sorted(maps.Keys(m.Post)) {
+		i := m.Post[host]
+		books := catalog(t, i.Pool)
+		before := digestOf(t, i)
+		s := &tampering{t: t, i: i, pool: ledgertest.Superuser(t, i.Pool), hash: before, used: used}
+		s.run(changes(books))
+		t.Logf("%s: %s", host, s.figures())
+		if after := digestOf(t, i); after != before {
+			t.Errorf("%s isn't what it was before", host)
+		}
+	}
+	for _, e := range exempt {
+		if used[e.table+" "+e.what] == 0 {
+			t.Errorf("exempt %s %s: nothing needs it", e.table, e.what)
+		}
+	}
+}
+
+func digestOf(t *testing.T, i *ledgertest.Instance) string {
+	t.Helper()
+	hash, err := i.Hash(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+// tampering tries changes on one instance.
+type tampering struct {
+	t    *testing.T
+	i    *ledgertest.Instance
+	pool *pgxpool.Pool
+	hash string
+
+	mu       sync.Mutex
+	outcomes map[string]int
+	used     map[string]int
+}
+
+func (s *tampering) run(all []change) {
+	s.outcomes = map[string]int{}
+	work := make(chan change)
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for c := range work {
+				outcome := s.try(c)
+				s.mu.Lock()
+				s.outcomes[outcome]++
+				s.mu.Unlock()
+			}
+		})
+	}
+	for _, c := range all {
+		work <- c
+	}
+	close(work)
+	workers.Wait()
+}
+
+func (s *tampering) figures() string {
+	total := 0
+	var parts []string
+	for _, o := range slices.Sorted(maps.Keys(s.outcomes)) {
+		total += s.outcomes[o]
+		parts = append(parts, fmt.Sprintf("%d %s", s.outcomes[o], o))
+	}
+	return fmt.Sprintf("%d changes: %s", total, strings.Join(parts, ", "))
+}
+
+// try makes a change in a transaction that is rolled back.
+func (s *tampering) try(c change) string {
+	ctx := context.Background()
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		s.t.Error(err)
+		return "broken"
+	}
+	defer tx.Rollback(ctx)
+	if _, err := tx.Exec(ctx, `set local session_replication_role = replica`); err != nil {
+		s.t.Error(err)
+		return "broken"
+	}
+	made, err := c.apply(ctx, tx)
+	refusal := new(pgconn.PgError)
+	switch errors.As(err, &refusal); {
+	case strings.HasPrefix(refusal.Code, "23"):
+		return "refused by the database"
+	case refusal.Code == "40P01": // two changes of the same rows at once
+		tx.Rollback(ctx)
+		return s.try(c)
+	case err != nil:
+		s.t.Errorf("%s: %v", c.sql, err)
+		return "broken"
+	}
+	return s.judge(ctx, tx, c, made)
+}
+
+// apply returns the key of a copied row.
+func (c change) apply(ctx context.Context, tx pgx.Tx) (made string, err error) {
+	if c.copy {
+		err = tx.QueryRow(ctx, c.sql).Scan(&made)
+		return made, err
+	}
+	tag, err := tx.Exec(ctx, c.sql)
+	if err == nil && int(tag.RowsAffected()) != len(c.rows) {
+		err = fmt.Errorf("%d rows changed", tag.RowsAffected())
+	}
+	return "", err
+}
+
+func (s *tampering) judge(ctx context.Context, tx pgx.Tx, c change, made string) string {
+	found, err := s.i.CheckTx(ctx, tx)
+	if err != nil {
+		s.t.Errorf("%s: %v", c.sql, err)
+		return "broken"
+	}
+	if len(found) == 0 && !s.hashed(ctx, tx) { // the hash is over what Check finds, too
+		s.t.Errorf("%s: %s leaves the hash as it is: %s", c.table, c.what, c.sql)
+	}
+	rows := c.rows
+	if c.copy {
+		rows = []string{c.table + " " + made}
+	}
+	switch {
+	case names(found, rows):
+		return "found by its name"
+	case names(found, c.near):
+		return "found by a row that it was linked with"
+	case s.exempt(c):
+		return "exempt"
+	}
+	s.t.Errorf("%s: %s isn't found (%v): %s\n%v", c.table, c.what, rows, c.sql, found)
+	return "not found"
+}
+
+// hashed tells whether the canonical rows show a change that Check doesn't.
+func (s *tampering) hashed(ctx context.Context, tx pgx.Tx) bool {
+	lines, err := s.i.LinesTx(ctx, tx)
+	return err == nil && ledger.Digest(lines, nil) != s.hash
+}
+
+func (s *tampering) exempt(c change) bool {
+	for _, e := range exempt {
+		if e.table == c.table && regexp.MustCompile(e.what).MatchString(c.what) && e.when(c.of) {
+			s.mu.Lock()
+			s.used[e.table+" "+e.what]++
+			s.mu.Unlock()
+			return true
+		}
+	}
+	return false
+}
+
+// names tells whether a violation names one of the rows.
+func names(found []ledger.Violation, rows []string) bool {
+	for _, row := range rows {
+		whole := regexp.MustCompile(`(^|[^a-z_0-9])` + regexp.QuoteMeta(row) + `($|[^/0-9])`)
+		if slices.ContainsFunc(found, func(v ledger.Violation) bool { return whole.MatchString(v.Row) }) {
+			return true
+		}
+	}
+	return false
+}

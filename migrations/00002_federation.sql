@@ -1,0 +1,37 @@
+-- +goose Up
+
+-- owner: federation
+-- Keys of our own actors, made when first needed. purpose 'main' signs requests (RSA) and documents
+-- (Ed25519); 'accounting' is the instance's key for money.
+create table actor_key (
+  actor text not null,
+  purpose text not null check (purpose in ('main','accounting')),
+  kind text not null check (kind in ('rsa','ed25519')),
+  private_pem text not null,
+  created_at timestamptz not null,
+  primary key (actor, purpose, kind)
+);
+
+-- owner: federation
+-- Actors elsewhere, as their servers last described them, stored only once a key of theirs was proven.
+create table remote_actor (
+  id text primary key,
+  document text not null,
+  fetched_at timestamptz not null
+);
+
+-- owner: federation
+create table remote_key (
+  id text primary key,
+  actor text not null references remote_actor (id) on delete cascade
+);
+
+-- owner: federation
+-- Documents about money that carry a proof, as they were signed: ours before they are first sent, so
+-- that every retry is the same bytes, and the others' as evidence.
+create table document (
+  id text primary key,
+  body text not null,
+  sent boolean not null,
+  created_at timestamptz not null
+);

@@ -1,0 +1,60 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// depositsPage records what came in by bank.
+type depositsPage struct {
+	Form     form
+	Deposits []ledger.Deposit
+}
+
+func (s *Site) depositsPage(r *http.Request, f form) (any, error) {
+	all, err := s.ledger.Deposits(r.Context())
+	return depositsPage{f, all}, err
+}
+
+func (s *Site) deposits(w http.ResponseWriter, r *http.Request, v visit) error {
+	p, err := s.depositsPage(r, form{})
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "deposits", p)
+}
+
+func (s *Site) recordDeposit(w http.ResponseWriter, r *http.Request, v visit) error {
+	f := r.PostForm
+	amount, err := ledger.ParseAmount("amount", f.Get("amount"))
+	if err == nil {
+		name := loginName(f.Get("name"), s.ledger.Instance().Host)
+		_, err = s.ledger.RecordDeposit(r.Context(), v.member.ID, name, amount, f.Get("reference"))
+	}
+	if err != nil {
+		err = as(err, ledger.ErrConflict, "reference", "used")
+		return s.again(w, r, v, err, "deposits", func(f form) (any, error) { return s.depositsPage(r, f) })
+	}
+	return s.done(w, r, "/admin/deposits", "notice.deposit-recorded")
+}
+
+func (s *Site) withdrawals(w http.ResponseWriter, r *http.Request, v visit) error {
+	all, err := s.ledger.Withdrawals(r.Context())
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "withdrawals", all)
+}
+
+func (s *Site) withdrawalPaid(w http.ResponseWriter, r *http.Request, v visit) error {
+	return s.step(w, r, "/admin/withdrawals", "notice.withdrawal-paid", func(id int64) error {
+		return s.ledger.WithdrawalPaid(r.Context(), v.member.ID, id)
+	})
+}
+
+func (s *Site) withdrawalRefused(w http.ResponseWriter, r *http.Request, v visit) error {
+	return s.step(w, r, "/admin/withdrawals", "notice.withdrawal-refused", func(id int64) error {
+		return s.ledger.WithdrawalRefused(r.Context(), v.member.ID, id)
+	})
+}

@@ -1,0 +1,67 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// peersPage is what is owed both ways, and each peer's key.
+type peersPage struct {
+	Form  form
+	Host  string // the peer whose form was refused
+	Peers []ledger.PeerPosition
+}
+
+func (s *Site) peersPage(r *http.Request, f form) (any, error) {
+	all, err := s.ledger.PeerPositions(r.Context())
+	return peersPage{f, f.Values.Get("host"), all}, err
+}
+
+func (s *Site) peers(w http.ResponseWriter, r *http.Request, v visit) error {
+	p, err := s.peersPage(r, form{})
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "peers", p)
+}
+
+// fingerprint is a key as two operators compare it over the phone: SHA-256 in groups of four.
+func fingerprint(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	digits := hex.EncodeToString(sum[:16])
+	groups := make([]string, 0, 8)
+	for i := 0; i < len(digits); i += 4 {
+		groups = append(groups, digits[i:i+4])
+	}
+	return strings.Join(groups, " ")
+}
+
+func (s *Site) confirmKey(w http.ResponseWriter, r *http.Request, v visit) error {
+	f := r.PostForm
+	if err := s.ledger.ConfirmPeerKey(r.Context(), v.member.ID, f.Get("host"), f.Get("key")); err != nil {
+		return err
+	}
+	return s.done(w, r, "/admin/peers", "notice.key-confirmed")
+}
+
+func (s *Site) setThreshold(w http.ResponseWriter, r *http.Request, v visit) error {
+	amount, err := ledger.ParseAmount("threshold", r.PostForm.Get("threshold"))
+	if err == nil {
+		err = s.ledger.SetThreshold(r.Context(), v.member.ID, r.PostForm.Get("host"), amount)
+	}
+	if err != nil {
+		return s.again(w, r, v, err, "peers", func(f form) (any, error) { return s.peersPage(r, f) })
+	}
+	return s.done(w, r, "/admin/peers", "notice.threshold-set")
+}
+
+func (s *Site) unfreeze(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := s.ledger.UnfreezePeer(r.Context(), v.member.ID, r.PostForm.Get("host")); err != nil {
+		return err
+	}
+	return s.done(w, r, "/admin/peers", "notice.unfrozen")
+}

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"hash/fnv"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// monthPage is a giver's month: the budget over the flattrs.
+type monthPage struct {
+	ledger.MonthView
+	Form      form
+	Counting  int
+	Each      int64 // what each counting flattr gets, rounded down
+	NextEach  int64 // what each would get with one more
+	Given     int64 // the sum of all shares
+	Current   bool  // the open month, in which flattrs can be undone
+	Reference string
+	PayIn     []string
+}
+
+// Next is the number of the flattr that would come next.
+func (p monthPage) Next() int { return p.Counting + 1 }
+
+// Short tells whether the means didn't reach for the whole budget.
+func (p monthPage) Short() bool { return p.Budget > p.Reserved }
+
+func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (monthPage, error) {
+	m, err := s.ledger.MyMonth(r.Context(), v.member.ID, period)
+	if err != nil {
+		return monthPage{}, err
+	}
+	p := monthPage{MonthView: m, Form: f, Current: m.State == "open", PayIn: s.payIn,
+		Reference: s.ledger.DepositReference(*v.member)}
+	for _, line := range m.Lines {
+		if line.Counts() {
+			p.Counting++
+		}
+		p.Given += line.Share
+	}
+	p.Each, p.NextEach = m.Reserved/int64(max(p.Counting, 1)), m.Reserved/int64(p.Next())
+	return p, nil
+}
+
+func (s *Site) home(w http.ResponseWriter, r *http.Request, v visit) error {
+	f := form{}
+	if v.member.Budget > 0 {
+		f = filled("budget", s.words[v.lang].plain(v.member.Budget))
+	}
+	p, err := s.monthPage(r, v, "", f)
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "home", p)
+}
+
+func (s *Site) setBudget(w http.ResponseWriter, r *http.Request, v visit) error {
+	amount, err := ledger.ParseAmount("budget", r.PostForm.Get("budget"))
+	if err == nil {
+		err = s.ledger.SetBudget(r.Context(), v.member.ID, amount)
+	}
+	if err != nil {
+		return s.again(w, r, v, err, "home", func(f form) (any, error) { return s.monthPage(r, v, "", f) })
+	}
+	return s.done(w, r, "/home", "notice.budget-set")
+}
+
+func (s *Site) undo(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := s.undoFlattr(r, v); err != nil {
+		return err
+	}
+	return s.done(w, r, "/home", "notice.undone")
+}
+
+// undoFlattr takes back the flattr that a form names.
+func (s *Site) undoFlattr(r *http.Request, v visit) error {
+	id, err := uuid.Parse(r.PostForm.Get("flattr"))
+	if err != nil {
+		return ledger.ErrNotFound
+	}
+	return s.ledger.UndoFlattr(r.Context(), v.member.ID, id)
+}
+
+func (s *Site) months(w http.ResponseWriter, r *http.Request, v visit) error {
+	all, err := s.ledger.MyMonths(r.Context(), v.member.ID)
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "months", all)
+}
+
+func (s *Site) month(w http.ResponseWriter, r *http.Request, v visit) error {
+	p, err := s.monthPage(r, v, param(r, "period"), form{})
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "month", p)
+}
+
+// hues is how many colours, each with a pattern, tell payees apart.
+const hues = 8
+
+// hue is a payee's colour: the same everywhere and every month.
+func hue(payee string) int {
+	h := fnv.New32a()
+	h.Write([]byte(payee))
+	return int(h.Sum32() % hues)
+}

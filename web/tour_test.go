@@ -1,0 +1,208 @@
+package web
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/web/webtest"
+)
+
+// shots is where the tour leaves a picture of every page: go test ./web -run Tour -shots DIR
+var shots = flag.String("shots", "", "directory for screenshots of every page")
+
+// scene is a town with something on every page.
+type scene struct {
+	*town
+	a, b     *place
+	alice    ledger.Member
+	foreign  ledger.Button // of b, not flattred by alice
+	flattred ledger.Button // of b, flattred by alice
+	own      ledger.Button // alice's
+}
+
+// newScene plays one and a half months: alice gives and receives, one month is settled.
+func newScene(t *testing.T) *scene {
+	w := newTown(t, "a", "b")
+	s := &scene{town: w, a: w.places["a.localhost:"+w.port], b: w.places["b.localhost:"+w.port]}
+	s.alice = s.a.join("alice")
+	s.a.operator("rita")
+	bob, carol := s.b.join("bob"), s.a.join("carol")
+	s.a.Fund(s.alice, 1_000_000)
+	s.a.Fund(s.alice, 2_000_000)
+	s.a.Fund(carol, 7_000_000)
+	s.own = s.a.button(s.alice, "a-walk-along-the-river")
+	for i := range 3 {
+		s.flattr(s.a, s.alice, s.a.button(carol, fmt.Sprintf("carols-song-number-%d", i)))
+	}
+	for i := range 4 {
+		s.flattred = s.b.button(bob, fmt.Sprintf("essay-%d", i))
+		s.flattr(s.a, s.alice, s.flattred)
+	}
+	s.flattr(s.a, carol, s.own)
+	s.deliver()
+	s.nextMonth()
+	for i := range 3 {
+		s.flattr(s.a, s.alice, s.b.button(bob, fmt.Sprintf("essay-%d", i)))
+	}
+	s.flattr(s.a, s.alice, s.a.button(carol, "carols-song-number-1"))
+	s.foreign = s.b.button(bob, "the-next-essay-has-a-title-that-is-rather-long-and-wraps")
+	s.deliver()
+	s.extras(bob)
+	return s
+}
+
+// flattr clicks at home, resolving the thing as the intent page does.
+func (s *scene) flattr(home *place, giver ledger.Member, b ledger.Button) {
+	s.t.Helper()
+	ctx := context.Background()
+	iri := "http://" + b.URL
+	for _, p := range s.places {
+		if have, err := p.Ledger.Button(ctx, b.ID); err == nil {
+			iri = p.Instance.Instance().ButtonIRI(have.ID)
+		}
+	}
+	thing, err := home.ThingByIRI(ctx, iri)
+	if err != nil {
+		thing, err = neighbour{s.town, home}.ResolveThing(ctx, iri)
+	}
+	if err == nil {
+		_, _, err = home.Flattr(ctx, giver.ID, thing.ID)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// nextMonth closes the month everywhere and settles it.
+func (s *scene) nextMonth() {
+	s.t.Helper()
+	ctx := context.Background()
+	for _, p := range s.places {
+		if err := p.closeMonth(ctx); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.deliver()
+	s.clock.Set(s.clock.Now().Add(25 * time.Hour))
+	for _, p := range s.places {
+		if err := p.Tick(ctx); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// extras puts something on the operator's pages.
+func (s *scene) extras(bob ledger.Member) {
+	s.t.Helper()
+	ctx := context.Background()
+	_, err := s.a.RequestWithdrawal(ctx, s.alice.ID, 2_000_000, "DE02120300000000202051")
+	if err == nil {
+		_, err = s.a.PinPeer(ctx, ledger.PeerIdentity{Host: "b.localhost:" + s.port, Actor: s.b.Base + "/actor",
+			AccountingKey: "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", AccountingKeyID: "x"})
+	}
+	if err == nil {
+		_, err = s.a.CreateInvite(ctx, s.a.Op.ID, "for the reading circle", 5)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// stop is one page of the tour: who looks at it, and where.
+type stop struct {
+	name, as, path string
+}
+
+func (s *scene) stops() []stop {
+	intent := func(object string) string {
+		return "/intents/flattr?" + url.Values{"object": {object}, "on-success": {s.b.Base + "/f/x/done"},
+			"on-cancel": {s.b.Base + "/f/x/cancelled"}}.Encode()
+	}
+	return []stop{
+		{"landing", "", "/"}, {"landing-wrong", "", "/?budget=x&clicks=99"}, {"landing-thirds", "", "/?budget=1&clicks=3"},
+		{"about", "", "/about"}, {"ns", "", "/ns"}, {"join", "", "/join?code=bad"}, {"login", "", "/login"},
+		{"profile", "", "/@alice"}, {"thing", "", "/f/" + s.own.ID}, {"notfound", "", "/nothing"},
+		{"nobutton", "", "/@alice/flattr?url=https://other.example/page"},
+		{"done", "", "/f/" + s.own.ID + "/done?s=flattred"}, {"cancelled", "", "/f/" + s.own.ID + "/cancelled"},
+		{"login-popup", "", intent(s.b.Instance.Instance().ButtonIRI(s.foreign.ID))},
+		{"home", "alice", "/home"}, {"months", "alice", "/months"}, {"month", "alice", "/months/2026-11"},
+		{"buttons", "alice", "/buttons"}, {"snippet", "alice", "/buttons/" + s.own.ID + "/snippet"},
+		{"earned", "alice", "/earned"}, {"withdraw", "alice", "/withdraw"}, {"settings", "alice", "/settings"},
+		{"delete", "alice", "/settings/delete"},
+		{"intent", "alice", intent(s.b.Instance.Instance().ButtonIRI(s.foreign.ID))},
+		{"intent-again", "alice", intent(s.b.Instance.Instance().ButtonIRI(s.flattred.ID))},
+		{"intent-own", "alice", intent(s.a.Instance.Instance().ButtonIRI(s.own.ID))},
+		{"home-new", "dora", "/home"}, {"earned-new", "dora", "/earned"}, {"buttons-new", "dora", "/buttons"},
+		{"withdraw-new", "dora", "/withdraw"}, {"delete-new", "dora", "/settings/delete"},
+		{"intent-unfunded", "dora", intent(s.b.Instance.Instance().ButtonIRI(s.foreign.ID))},
+		{"admin", "rita", "/admin"}, {"admin-invites", "rita", "/admin/invites"}, {"admin-peers", "rita", "/admin/peers"},
+		{"admin-months", "rita", "/admin/months"}, {"admin-deposits", "rita", "/admin/deposits"},
+		{"admin-withdrawals", "rita", "/admin/withdrawals"}, {"admin-payments", "rita", "/admin/payments"},
+		{"admin-claims", "rita", "/admin/claims"},
+	}
+}
+
+// TestTour opens every page in Chromium: none is wider than a phone, and no script or policy complains.
+func TestTour(t *testing.T) {
+	ctx := webtest.Browser(t)
+	s := newScene(t)
+	s.a.join("dora")
+	looks := map[string]webtest.Look{"360": {Width: 360}}
+	if *shots != "" {
+		looks["1280"], looks["360-dark"] = webtest.Look{Width: 1280}, webtest.Look{Width: 360, Dark: true}
+		looks["1280-dark"] = webtest.Look{Width: 1280, Dark: true}
+	}
+	as := ""
+	for _, stop := range s.stops() {
+		if stop.as != as {
+			s.enter(ctx, stop.as)
+			as = stop.as
+		}
+		for name, look := range looks {
+			s.look(ctx, stop, name, look)
+		}
+	}
+}
+
+// enter logs a member in with the form.
+func (s *scene) enter(ctx context.Context, name string) {
+	s.t.Helper()
+	if err := chromedp.Do(ctx, webtest.Forget(), chromedp.Navigate(s.a.Base+"/login"),
+		chromedp.SetValue(chromedp.CSS("#f-name"), name),
+		chromedp.SetValue(chromedp.CSS("#f-password"), testPassword),
+		chromedp.Click(chromedp.CSS("main button")), chromedp.WaitVisible(chromedp.CSS("#payin-title"))); err != nil {
+		s.t.Fatalf("log in as %s: %v", name, err)
+	}
+}
+
+func (s *scene) look(ctx context.Context, at stop, name string, look webtest.Look) {
+	s.t.Helper()
+	if err := chromedp.Do(ctx, webtest.Wear(look), chromedp.Navigate(s.a.Base+at.path),
+		chromedp.WaitVisible(chromedp.CSS("main"))); err != nil {
+		s.t.Fatalf("%s: %v", at.name, err)
+	}
+	wide, err := webtest.Wide(ctx)
+	if err != nil || wide > 0 {
+		s.t.Errorf("%s at %s is %d pixels too wide (%v)", at.name, name, wide, err)
+	}
+	if *shots == "" {
+		return
+	}
+	png, err := webtest.Shot(ctx)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(*shots, strings.Join([]string{at.name, name, "png"}, ".")), png, 0o644)
+	}
+	if err != nil {
+		s.t.Error(err)
+	}
+}

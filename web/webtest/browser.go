@@ -1,0 +1,134 @@
+// Package webtest drives a real Chromium for tests: one browser per test process, a fresh profile
+// (cookies and all) per test. Test instances live below .localhost, which Chromium resolves by
+// itself and treats as secure over plain http, so that cookies, fetch metadata and opener policies
+// behave as they do in production.
+//
+// Without Chromium a test skips and says so; with CI=true it fails, because a suite that checks
+// nothing shouldn't be green.
+package webtest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds one browser test, on a machine that does other things too.
+const patience = 4 * time.Minute
+
+var binaries = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
+
+// find is the browser's binary.
+func find(t testing.TB) string {
+	t.Helper()
+	for _, name := range binaries {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("no Chromium here: install it (apt-get install chromium); CI doesn't skip browser tests")
+	}
+	t.Skip("no Chromium here: browser tests are skipped; apt-get install chromium to run them")
+	return ""
+}
+
+var shared struct {
+	sync.Once
+	ctx context.Context
+	err error
+}
+
+// Browser opens a new window with a profile of its own and returns its chromedp context.
+func Browser(t testing.TB) context.Context {
+	t.Helper()
+	path := find(t)
+	shared.Do(func() { shared.ctx, shared.err = launch(path) })
+	if shared.err != nil {
+		t.Fatalf("start %s: %v", path, shared.err)
+	}
+	ctx, closeTab := chromedp.NewContext(shared.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(closeTab)
+	// The first run binds the tab's life to its context: it must have no time limit of its own.
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(900, 700)); err != nil {
+		t.Fatalf("open a window: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// launch starts the browser; it ends with the test process, whose pipe it listens on.
+func launch(path string) (context.Context, error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("no-pings", true), chromedp.Flag("lang", "en"))
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocator)
+	return ctx, chromedp.Do(ctx)
+}
+
+// Look is how a page is looked at.
+type Look struct {
+	Width    int64
+	Dark     bool
+	NoScript bool
+}
+
+// Wear sets the window's width, colour scheme and scripting.
+func Wear(l Look) chromedp.Action[chromedp.Void] {
+	scheme := "light"
+	if l.Dark {
+		scheme = "dark"
+	}
+	return chromedp.Steps(
+		chromedp.EmulateViewport(l.Width, 800),
+		chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			return err
+		}),
+		chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled,
+				emulation.SetScriptExecutionDisabledParams{Value: l.NoScript})
+			return err
+		}))
+}
+
+// Shot takes a PNG of the whole page.
+func Shot(ctx context.Context) ([]byte, error) {
+	size, err := chromedp.Call(ctx, page.GetLayoutMetrics, cdp.Empty{})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{
+		Format: page.CaptureScreenshotFormatPng, CaptureBeyondViewport: new(true),
+		Clip: &page.Viewport{Width: size.CSSContentSize.Width, Height: size.CSSContentSize.Height, Scale: 1}})
+	if err != nil {
+		return nil, err
+	}
+	return answer.Data, nil
+}
+
+// Wide tells by how many pixels a page is wider than its window; 0 is right.
+func Wide(ctx context.Context) (int, error) {
+	return chromedp.Run(ctx, chromedp.Evaluate[int](
+		`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+}
+
+// Forget clears the window's cookies: the next page meets a stranger.
+func Forget() chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, storage.ClearCookies, storage.ClearCookiesParams{})
+		return err
+	})
+}
