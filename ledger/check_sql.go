@@ -135,10 +135,12 @@ var invariants = []struct{ code, sql string }{
 		union all
 		select format('claim_line %s has no claim', l.id) from claim_line l where not exists (select from claim c where c.id = l.claim)`},
 	{"claim-shares", `
-		select format('claim_line %s of claim %s, payee %s', l.id, coalesce(l.claim, s.claim), coalesce(l.payee, s.payee)) as row
+		select format('claim_line %s of claim %s, payee %s: ', coalesce(l.id::text, 'missing'), coalesce(l.claim, s.claim), coalesce(l.payee, s.payee))
+		  || coalesce(s.names, 'no share') as row
 		from (select l.* from claim_line l join claim c on c.id = l.claim
 		        where c.direction = 'out' and c.supersedes is null) l
-		full join (select s.claim, t.payee, sum(s.amount) as amount from share s join thing t on t.id = s.thing
+		full join (select s.claim, t.payee, sum(s.amount) as amount, string_agg('share ' || s.id, ', ' order by s.id) as names
+		        from share s join thing t on t.id = s.thing
 		        where s.claim is not null group by s.claim, t.payee) s
 		  on s.claim = l.claim and s.payee = l.payee
 		where l.amount is distinct from s.amount

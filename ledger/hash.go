@@ -40,8 +40,9 @@ const canonicalRows = `
 	select format('return %s %s %s %s %s', m.name, s.period, t.payee, t.url, b.amount)
 	from share_return b left join share s on s.id = b.share left join who m on m.id = s.giver left join thing t on t.id = s.thing
 	union all
-	select format('claim %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, c.n, c.amount, c.line_count, c.state, coalesce(c.answer, '-'))
-	from claim c left join via p on p.id = c.peer
+	select format('claim %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, c.n, c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
+	  coalesce(o.n, 0))
+	from claim c left join via p on p.id = c.peer left join claim o on o.id = c.supersedes
 	union all
 	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.n, l.payee, l.amount, coalesce(l.refused, '-'))
 	from claim_line l left join claim c on c.id = l.claim left join via p on p.id = c.peer

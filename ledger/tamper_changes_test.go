@@ -71,15 +71,16 @@ func (t table) values(r record, c column) (all []change) {
 	return all
 }
 
-// swaps exchanges one field with the next row of the table that has another value.
+// swaps exchanges one field with the next row of the table that has another value there: an amount,
+// a state, or what ties the row to others.
 func (t table) swaps(i int, c column) []change {
-	if !t.money(c) && c.kind != "integer" && c.allowed == nil && c.kind != "jsonb" {
+	if !t.money(c) && c.kind != "integer" && c.allowed == nil && c.kind != "jsonb" && !t.binds(c) {
 		return nil
 	}
 	a := t.rows[i]
 	for k := 1; k < len(t.rows); k++ {
 		b := t.rows[(i+k)%len(t.rows)]
-		if va, vb := literal(a[c.name]), literal(b[c.name]); va != vb {
+		if va, vb := c.literal(a[c.name]), c.literal(b[c.name]); va != vb {
 			return []change{{table: t.name, what: c.name + " swapped", rows: []string{t.named(a), t.named(b)}, of: a,
 				sql: fmt.Sprintf("update %s set %s = case when %s then %s else %s end where %s or %s", t.name, c.name,
 					t.at(a), vb, va, t.at(a), t.at(b))}}

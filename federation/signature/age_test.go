@@ -166,7 +166,7 @@ func TestExpiryInRFC9421(t *testing.T) {
 }
 
 // createdNow signs with (created) and (expires), which go-fed/httpsig takes from the
-// machine's clock; GoToSocial and Lemmy know them too.
+// machine's clock.
 func createdNow(t *testing.T, names ...string) (*http.Request, []byte) {
 	t.Helper()
 	req := dressed(t, http.MethodPost, inboxURL, like, goodDigest(t))

@@ -16,13 +16,7 @@ func needsDigest(method string, body []byte) bool {
 	return len(body) > 0 || (method != http.MethodGet && method != http.MethodHead)
 }
 
-// digestField is the Digest header of a body (RFC 3230), for draft-cavage.
-func digestField(body []byte) string {
-	sum := sha256.Sum256(body)
-	return "SHA-256=" + base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// contentDigestField is the Content-Digest header (RFC 9530), for RFC 9421.
+// contentDigestField is the Content-Digest header of a body (RFC 9530).
 func contentDigestField(body []byte) string {
 	sum := sha256.Sum256(body)
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"

@@ -17,13 +17,14 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/storage"
+
 	"github.com/chromedp/chromedp"
 )
 
 // patience bounds one browser test, on a machine that does other things too.
-const patience = 4 * time.Minute
+const patience = 2 * time.Minute
 
 var binaries = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}
 
@@ -128,7 +129,7 @@ func Wide(ctx context.Context) (int, error) {
 // Forget clears the window's cookies: the next page meets a stranger.
 func Forget() chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, storage.ClearCookies, storage.ClearCookiesParams{})
+		_, err := chromedp.Call(ctx, network.ClearBrowserCookies, cdp.Empty{})
 		return err
 	})
 }
