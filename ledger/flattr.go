@@ -288,3 +288,8 @@ func (l *Ledger) OutgoingLike(ctx context.Context, id uuid.UUID) (OutgoingLike, 
 	}
 	return o, nil
 }
+
+// MyFlattr reads one of a member's own flattrs; ErrNotFound.
+func (l *Ledger) MyFlattr(ctx context.Context, by int64, id uuid.UUID) (Flattr, error) {
+	return row[Flattr](ctx, l.pool, `select `+flattrColumns+` from flattr where id = $1 and giver = $2`, id, by)
+}

@@ -144,11 +144,10 @@ func (s *Site) awaitAnswer(ctx context.Context, by int64, f ledger.Flattr) (ledg
 			return f, ctx.Err()
 		case <-time.After(answerPoll):
 		}
-		p, err := s.ledger.Prospect(ctx, by, f.Thing)
-		if err != nil || p.Already == nil {
+		var err error
+		if f, err = s.ledger.MyFlattr(ctx, by, f.ID); err != nil {
 			return f, err
 		}
-		f = *p.Already
 	}
 	return f, nil
 }

@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 		"federation/signature", "federation/guard"},
 	"web":         {"ledger", "web/embed"},
 	"web/embed":   {},
+	"web/webtest": {},
 	"cmd/flattrd": {"*"},
 }
 

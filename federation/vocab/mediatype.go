@@ -24,3 +24,10 @@ func IsAS2(contentType string) bool {
 	}
 	return false
 }
+
+// IsJRD says whether a Content-Type may be that of a WebFinger answer (RFC 7033
+// §10.2; many servers say plain JSON).
+func IsJRD(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == JRDMediaType || media == "application/json")
+}

@@ -16,12 +16,17 @@ func resolve(ctx context.Context, b Book, entries []Entry) ([]row, error) {
 		return nil, err
 	}
 	rows := make([]row, 0, len(entries))
+	resolved := map[int64]bool{}
 	for _, e := range entries {
 		r := row{Entry: e, debit: ids[e.Debit], credit: ids[e.Credit]}
 		if e.Phase == Posted || e.Phase == Void {
 			if r, err = reservation(ctx, b, e); err != nil {
 				return nil, err
 			}
+			if resolved[*r.pending] {
+				return nil, fmt.Errorf("%w: %s %d is resolved twice", ErrPending, e.Kind, e.Ref)
+			}
+			resolved[*r.pending] = true
 		}
 		if r.Amount <= 0 {
 			return nil, fmt.Errorf("journal: internal error: amount %d of %s %d", r.Amount, e.Kind, e.Ref)

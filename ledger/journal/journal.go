@@ -86,7 +86,8 @@ type row struct {
 }
 
 // Post writes the entries in one go, netted per account. Entries whose key exists with the same
-// body are left as they are; with another body nothing is written and ErrReused is returned.
+// body, in the books or earlier among the entries, are left as they are; with another body nothing
+// is written and ErrReused is returned.
 // Accounts are created as needed, then locked in id order over the union of all entries, so that
 // two batches can't deadlock.
 func Post(ctx context.Context, b Book, entries ...Entry) error {
@@ -104,7 +105,7 @@ func Post(ctx context.Context, b Book, entries ...Entry) error {
 	return insert(ctx, b, rows)
 }
 
-// fresh drops the entries that are already in the books.
+// fresh drops the entries that are already in the books, or stand earlier in the batch.
 func fresh(ctx context.Context, b Book, entries []Entry) ([]Entry, error) {
 	kinds, refs, phases := keys(entries)
 	known, err := b.Tx.Query(ctx, `
@@ -121,9 +122,13 @@ func fresh(ctx context.Context, b Book, entries []Entry) ([]Entry, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
-		old, ok := seen[key{e.Kind, e.Ref, e.Phase}]
+		k := key{e.Kind, e.Ref, e.Phase}
+		old, ok := seen[k]
 		if ok && !old.same(e) {
 			err = fmt.Errorf("%w: %s %d %s", ErrReused, e.Kind, e.Ref, e.Phase)
+		}
+		if !ok {
+			seen[k] = e // a key may stand twice in one batch, too
 		}
 		return ok
 	}), err

@@ -66,6 +66,17 @@ func DSN(t testing.TB) string {
 	})
 }
 
+// ServerDSN is the address of the server to test on, for a test that creates databases by itself, as localserve does,
+// and drops them.
+func ServerDSN(t testing.TB) string {
+	t.Helper()
+	server, err := server()
+	if err != nil {
+		t.Fatalf("these tests need a PostgreSQL: %v", err)
+	}
+	return server.URL()
+}
+
 // server is the superuser's address of the server to test on.
 var server = sync.OnceValues(func() (pgtestdb.Config, error) {
 	if dsn := os.Getenv("FLATTRD_TEST_DATABASE_URL"); dsn != "" {

@@ -28,8 +28,9 @@ type Months struct {
 
 // MonthOptions change the history that PlayMonths builds.
 type MonthOptions struct {
-	Uneven bool          // one more giver, whose budget leaves micro-units over
-	Late   time.Duration // everything happens later by this, within the same days
+	Uneven  bool          // one more giver, whose budget leaves micro-units over
+	Late    time.Duration // everything happens later by this, within the same days
+	FirstID int64         // row ids start here; 0: at 1
 }
 
 const stranger = "d.example"
@@ -40,6 +41,9 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m := &Months{Post: Post{}, Clock: NewClock(Start.Add(o.Late)), t: t,
 		members: map[string]ledger.Member{}, things: map[string]string{}}
 	m.A, m.B, m.C = m.instance("a.example"), m.instance("b.example"), m.instance("c.example", Reciprocity("required"))
+	for _, host := range m.hosts {
+		m.startAt(m.Post[host], o.FirstID)
+	}
 	m.people()
 	m.november(o)
 	m.turn(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))

@@ -103,6 +103,20 @@ func (m *Months) leave(handle string) {
 	m.must(m.at(handle).DeleteMember(context.Background(), m.members[handle].ID))
 }
 
+// startAt lets the ids of rows to come start at first.
+func (m *Months) startAt(i *Instance, first int64) {
+	m.t.Helper()
+	if first == 0 {
+		return
+	}
+	_, err := i.Pool.Exec(context.Background(), fmt.Sprintf(`do $$ declare c record; begin
+		for c in select table_name, column_name from information_schema.columns
+		  where table_schema = 'public' and is_identity = 'YES' and table_name !~ '^(river|goose|test)_' loop
+		  execute format('alter table %%I alter column %%I restart with %d', c.table_name, c.column_name);
+		end loop; end $$`, first))
+	m.must(err)
+}
+
 // tick turns the clock and lets every instance do what is due.
 func (m *Months) tick(at time.Time) {
 	m.t.Helper()

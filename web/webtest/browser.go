@@ -11,14 +11,18 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 
 	"github.com/chromedp/chromedp"
 )
@@ -132,4 +136,37 @@ func Forget() chromedp.Action[chromedp.Void] {
 		_, err := chromedp.Call(ctx, network.ClearBrowserCookies, cdp.Empty{})
 		return err
 	})
+}
+
+// Complaints begins to listen for what Chromium holds against the window's pages: uncaught errors,
+// violated policies, missing files. The function it returns lists them.
+func Complaints(t testing.TB, ctx context.Context) func() []string {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	add := func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, s)
+	}
+	err := chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			add("uncaught: " + e.ExceptionDetails.Text)
+		case *log.EventEntryAdded:
+			// A page that is refused on purpose (422, 404) is logged as a failed load of itself.
+			page := e.Entry.Source == log.EntrySourceNetwork && path.Ext(e.Entry.URL) == ""
+			if e.Entry.Level == log.EntryLevelError && !page {
+				add(string(e.Entry.Source) + ": " + e.Entry.Text + " " + e.Entry.URL)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
 }

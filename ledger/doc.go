@@ -1,0 +1,55 @@
+// Package ledger is the product: members, buttons, flattrs, months and money, and what must be told
+// to which other instance.
+//
+// # The model on one page
+//
+// A member pays in (Deposit) and sets a monthly budget. What the budget holds back for a month is a
+// Reservation: a pending transfer from the member's means. A Flattr is one click on one Thing in the
+// open month and carries no amount. It is unfunded until a budget runs, then sent to the payee's home,
+// which answers: accepted, held (the payee isn't giving yet) or rejected. A thing of this instance
+// answers at once.
+//
+// A Month is open, closed (grace: answers and undos in flight land) and settled. Settlement divides
+// each reserved budget over the accepted flattrs (Split), posts the reservation, credits payees of this
+// instance (earning), and offers each other instance a Claim with a line per payee. What has no final
+// answer is carried, what no flattr took rolls over.
+//
+// The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is
+// posted, the shares of those lines return to their givers, and the rest is offered again. The operator
+// pays by bank (Payment, with allocations to claims); what the other side confirms as arrived becomes
+// available to the payees, who withdraw it (Withdrawal).
+//
+// # Accounts
+//
+//	bank D         money at the operator's bank
+//	means C        paid in, not given yet            per member
+//	clearing C     a month between givers and payees; zero when quiet
+//	earned C       available to a payee              per member
+//	payable C      owed to another instance          per peer
+//	receivable D   owed by another instance          per peer
+//	announced C    accepted for a payee, unpaid      per member
+//	peer_credit C  a peer paid more than it owed     per peer
+//	suspense       sent by bank, not acknowledged
+//
+// # Invariants, and where each is enforced
+//
+//  1. A transfer moves one amount between two accounts of one currency and is never changed: by its
+//     shape, a foreign key and a trigger in the database; accounts are the sums of their transfers:
+//     journal.Post, and check "account-totals".
+//  2. No account breaks its sign rule, reservations counted; no budget is spent twice: journal's
+//     checkLimits and CHECK account_no_overdraft; a unique index per (member, month).
+//  3. Per giver and settled month Σ shares + rolled over = reserved budget; at most one return per
+//     share: Split's tests, checks "share-split" and "shares-sum", primary key of share_return.
+//  4. Per pair A's payable = B's receivable when quiet: each side holds its account to its claims,
+//     check "peer-balance"; both sides together in package federation's tests and the demo.
+//  5. Same id, effect at most once: derived keys with unique constraints; ReceiveFlattr, ReceiveClaim,
+//     ClaimAnswered, ReceivePayment and PaymentAnswered compare what is known first.
+//  6. Members' money is what came in less what was paid out: checks "books" and "zero-sum"; over all
+//     instances in the demo and in package federation's tests.
+//
+// # Transactions
+//
+// Every exported method is one use case and one transaction whose time is read once. The open month's
+// row is locked first (shared by clicks, exclusively by close), then members, then business rows, then
+// accounts in id order. Messages are enqueued in the same transaction (Outbox).
+package ledger
