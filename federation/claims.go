@@ -159,6 +159,7 @@ func (s *Server) receiveClaimAnswer(ctx context.Context, m message) error {
 	if err := s.keepAnswer(ctx, a.Object, m.Raw()); err != nil {
 		return err
 	}
+	failpoint("answer.kept")
 	answer := ledger.ClaimAnswer{IRI: a.Object, Host: p.Host, Accepted: a.Verdict == vocab.Accepted,
 		Payto: a.Agreement.Payto}
 	for _, r := range a.Rejected {

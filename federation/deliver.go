@@ -42,7 +42,9 @@ func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error)
 	case err != nil:
 		return fetchOutcome(m.Kind, err), fmt.Errorf("%s %s: %w", m.Kind, m.Key, err)
 	}
+	failpoint(m.Kind + ".rendered")
 	status, err := s.post(ctx, l)
+	failpoint(m.Kind + ".delivered")
 	if err != nil {
 		return fetchOutcome(m.Kind, err), fmt.Errorf("%s to %s: %w", m.Kind, l.inbox, err)
 	}

@@ -17,7 +17,7 @@ func lower(s string) string { return strings.ToLower(s) }
 func (s *Server) webFinger(r *http.Request) (answer, error) {
 	resource := r.URL.Query().Get("resource")
 	if s.namesServer(resource) {
-		return jrd(s.serverJRD())
+		return jrd(s.serverJRD(resource))
 	}
 	name, ok := s.namesMember(resource)
 	if !ok {
@@ -59,9 +59,14 @@ func (s *Server) namesMember(resource string) (string, bool) {
 	return "", false
 }
 
-func (s *Server) serverJRD() vocab.JRD {
-	actor := s.inst.ActorIRI()
-	return vocab.JRD{Subject: s.inst.BaseURL + "/", Aliases: []string{actor}, Links: append([]vocab.JRDLink{
+// serverJRD describes the server under the name that was asked for: servers that know the instance
+// actor by a handle hold the subject to it.
+func (s *Server) serverJRD(resource string) vocab.JRD {
+	actor, subject := s.inst.ActorIRI(), s.inst.BaseURL+"/"
+	if strings.HasPrefix(resource, "acct:") {
+		subject = "acct:" + s.inst.Host + "@" + s.inst.Host
+	}
+	return vocab.JRD{Subject: subject, Aliases: []string{actor}, Links: append([]vocab.JRDLink{
 		{Rel: vocab.RelService, Type: vocab.AS2MediaType, Href: actor},
 		{Rel: vocab.RelSelf, Type: vocab.AS2MediaType, Href: actor},
 	}, s.intents()...)}

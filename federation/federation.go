@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -35,15 +34,16 @@ type Server struct {
 	version string
 	inst    ledger.Instance
 
-	mu     sync.Mutex
-	keys   map[keyName]signature.PrivateKey // of our actors, once read
-	failed map[string]time.Time             // keys that couldn't be had lately
+	mu   sync.Mutex
+	keys map[keyName]signature.PrivateKey // of our actors, once read
+
+	lookups lookups // what came of fetching others' keys
 }
 
 // New makes a Server. It does nothing by itself: Handler serves, Work delivers.
 func New(c Config) *Server {
 	s := &Server{ledger: c.Ledger, pool: c.Pool, client: c.Client, web: c.Web, log: c.Log, version: c.Version,
-		inst: c.Ledger.Instance(), keys: map[keyName]signature.PrivateKey{}, failed: map[string]time.Time{}}
+		inst: c.Ledger.Instance(), keys: map[keyName]signature.PrivateKey{}}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

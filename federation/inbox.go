@@ -33,6 +33,8 @@ type refusal struct {
 	kind   string // problem type
 	detail string
 	now    time.Time // sent as Date when clocks differ
+	member string    // of the document, that is at fault
+	cause  error     // logged, never sent
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.detail }
@@ -49,6 +51,7 @@ func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
 		err = s.receive(r.Context(), m)
 	}
 	if err == nil {
+		failpoint("inbox.taken")
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}

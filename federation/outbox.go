@@ -73,9 +73,6 @@ type deliverWorker struct {
 	s *Server
 }
 
-// Timeout bounds an attempt: a slow peer holds a worker no longer.
-func (w *deliverWorker) Timeout(*river.Job[deliverArgs]) time.Duration { return 45 * time.Second }
-
 // NextRetry backs off by doubling, with jitter, up to an hour, or a day for money.
 func (w *deliverWorker) NextRetry(job *river.Job[deliverArgs]) time.Time {
 	limit := maxLikeWait
@@ -114,19 +111,27 @@ func errText(err error) string {
 func (s *Server) Work(ctx context.Context) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &deliverWorker{s: s})
+	p := newPulse(s.pool)
 	client, err := river.NewClient(riverpgxv5.New(s.pool), &river.Config{
-		Logger:       slog.New(quiet{s.log.Handler()}),
-		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
-		Workers:      workers,
-		ErrorHandler: silent{},
+		ID:                   p.client,
+		Logger:               slog.New(quiet{s.log.Handler()}),
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
+		Workers:              workers,
+		ErrorHandler:         silent{},
+		JobTimeout:           attemptTimeout,
+		RescueStuckJobsAfter: rescueAfter,
 	})
 	if err != nil {
+		return err
+	}
+	defer p.end()
+	if err := p.beat(ctx); err != nil {
 		return err
 	}
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	s.keepBeating(ctx, p)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := client.Stop(stop); err != nil {

@@ -17,7 +17,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if f.status >= 500 {
 		s.log.ErrorContext(r.Context(), f.code, "code", f.code, "instance", s.inst.Host, "error", err)
 	} else {
-		s.event(r.Context(), f.code, "status", f.status, "detail", f.detail)
+		args := []any{"status", f.status, "detail", f.detail}
+		if f.cause != nil {
+			args = append(args, "error", f.cause.Error())
+		}
+		s.event(r.Context(), f.code, args...)
 	}
 	if !f.now.IsZero() {
 		w.Header().Set("Date", f.now.UTC().Format(http.TimeFormat))
@@ -25,7 +29,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if f.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "30")
 	}
-	s.problem(w, vocab.Problem{Type: f.kind, Status: f.status, Title: f.code, Detail: f.detail})
+	p := vocab.Problem{Type: f.kind, Status: f.status, Title: f.code, Detail: f.detail}
+	if f.member != "" {
+		p.Extra = map[string]any{"member": f.member}
+	}
+	s.problem(w, p)
 }
 
 // asRefusal is the one table from errors to answers (protocol §11).
@@ -42,7 +50,7 @@ func asRefusal(err error) *refusal {
 		return sigRefusal(sig)
 	case errors.As(err, &fault):
 		p := vocab.ProblemOf(fault)
-		return &refusal{code: fault.Code, status: p.Status, kind: p.Type, detail: fault.Error()}
+		return &refusal{code: fault.Code, status: p.Status, kind: p.Type, detail: fault.Error(), member: fault.Path}
 	case errors.As(err, &claim):
 		return claimRefusal(claim)
 	case errors.As(err, &field):
@@ -53,6 +61,8 @@ func asRefusal(err error) *refusal {
 		return refuse(http.StatusForbidden, "ap.owner", vocab.ActorNotAuthorized, "%s", firstLine(err))
 	case errors.Is(err, ledger.ErrNotFound):
 		return refuse(http.StatusNotFound, "inbox.not-found", vocab.ObjectDoesNotExist, "no such object here")
+	case errors.Is(err, ledger.ErrFunds): // sums beyond what an account can hold
+		return refuse(http.StatusUnprocessableEntity, "inbox.funds", vocab.TotalMismatch, "more than the books can hold")
 	case guard.IsBlocked(err):
 		return refuse(http.StatusForbidden, "net.blocked", vocab.ActorNotAuthorized, "the actor's address isn't public")
 	}

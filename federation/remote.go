@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,9 +11,6 @@ import (
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
 )
-
-// refetchAfter is how long a failed look-up, or a refetch after a bad signature, isn't repeated.
-const refetchAfter = 5 * time.Minute
 
 // remote is an actor elsewhere and its document as it was fetched.
 type remote struct {
@@ -27,25 +22,25 @@ type remote struct {
 // document, on the actor's own host, lists as the actor's (FEP-fe34, both ways). A stored key that
 // fails is fetched again once, as it may have been rotated. Nothing is stored before the proof.
 func (s *Server) prove(ctx context.Context, signed *signature.Signed, actor string) (remote, error) {
-	if a, err := s.storedActor(ctx, signed.KeyID); err == nil {
-		if err := check(signed, a, actor); err == nil || !s.mayRefetch(signed.KeyID) {
-			return a, err
-		}
+	if !s.web.SameHost(signed.KeyID, actor) {
+		return remote{}, refuse(http.StatusForbidden, "sig.owner", vocab.PrincipalActorMismatch,
+			"the key is on another host than the actor")
 	}
-	if s.failedLately(signed.KeyID) {
-		return remote{}, refuse(http.StatusUnauthorized, "sig.key", vocab.PrincipalNotAuthorized,
-			"the key of keyId couldn't be had a short while ago")
+	if a, err := s.storedActor(ctx, signed.KeyID); err == nil && check(signed, a, actor) == nil {
+		return a, nil
 	}
-	a, err := s.fetchKeyOwner(ctx, signed.KeyID)
+	a, err := s.keyOwner(ctx, signed.KeyID)
 	if err != nil {
-		s.noteFailure(signed.KeyID)
-		return a, s.keyRefusal(ctx, signed.KeyID, err)
-	}
-	if err := check(signed, a, actor); err != nil {
-		s.noteFailure(signed.KeyID)
 		return a, err
 	}
-	return a, s.storeActor(ctx, a)
+	if err := check(signed, a, actor); err != nil {
+		return a, err
+	}
+	if err := s.storeActor(ctx, a); err != nil {
+		return a, err
+	}
+	s.lookups.forget(signed.KeyID)
+	return a, nil
 }
 
 // check verifies the signature with the key that the actor's document lists under that id, and that
@@ -78,28 +73,6 @@ func listedKey(a remote, id string) (signature.PublicKey, error) {
 		"%s doesn't list the key %s as its own", a.ID, id)
 }
 
-// fetchKeyOwner fetches the actor that a key id leads to: the document at the id is the actor, or a
-// key whose owner is fetched in turn and must live on the same host.
-func (s *Server) fetchKeyOwner(ctx context.Context, keyID string) (remote, error) {
-	at, _, _ := strings.Cut(keyID, "#")
-	doc, err := s.client.FetchAS2(ctx, at)
-	if err != nil {
-		return remote{}, err
-	}
-	if a, err := asActor(doc); err == nil {
-		return a, nil
-	}
-	key, err := vocab.ParsePublicKey(doc)
-	if err != nil {
-		return remote{}, err
-	}
-	if !s.web.SameHost(key.Owner, keyID) {
-		return remote{}, refuse(http.StatusForbidden, "sig.owner", vocab.PrincipalActorMismatch,
-			"key and owner are on different hosts")
-	}
-	return s.fetchActor(ctx, key.Owner)
-}
-
 func asActor(doc vocab.Document) (remote, error) {
 	a, err := vocab.ParseActor(doc)
 	return remote{Actor: a, raw: doc.Raw()}, err
@@ -110,43 +83,12 @@ func (s *Server) fetchActor(ctx context.Context, id string) (remote, error) {
 	if err != nil {
 		return remote{}, err
 	}
-	return asActor(doc)
-}
-
-// keyRefusal: a key that can't be had now may be had later, so that the sender keeps the message;
-// one that isn't one never will.
-func (s *Server) keyRefusal(ctx context.Context, keyID string, err error) error {
-	var already *refusal
-	switch {
-	case errors.As(err, &already), guard.IsBlocked(err):
-		return err
-	case guard.IsTemporary(err):
-		return refuse(http.StatusServiceUnavailable, "sig.key-unreachable", "", "the key of keyId couldn't be fetched")
+	a, err := asActor(doc)
+	if err == nil && !s.web.SameIRI(a.ID, id) {
+		err = &guard.Error{Code: guard.CodeDocument, URL: id, Err: errors.New("is the document of another actor")}
 	}
-	s.event(ctx, "sig.key-fetch", "keyId", keyID, "error", err.Error())
-	return refuse(http.StatusUnauthorized, "sig.key", vocab.PrincipalNotAuthorized, "keyId leads to no key")
+	return a, err
 }
-
-// maxFailures bounds the memory of failures; when it is full, it starts anew.
-const maxFailures = 10_000
-
-func (s *Server) noteFailure(keyID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.failed) >= maxFailures {
-		clear(s.failed)
-	}
-	s.failed[keyID] = time.Now()
-}
-
-func (s *Server) failedLately(keyID string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, ok := s.failed[keyID]
-	return ok && time.Since(at) < refetchAfter
-}
-
-func (s *Server) mayRefetch(keyID string) bool { return !s.failedLately(keyID) }
 
 // storedActor reads the actor that a known key belongs to.
 func (s *Server) storedActor(ctx context.Context, keyID string) (remote, error) {
@@ -178,15 +120,26 @@ func (s *Server) actor(ctx context.Context, id string) (remote, error) {
 	return a, s.storeActor(ctx, a)
 }
 
-// storeActor keeps an actor's document and the ids of its keys.
-func (s *Server) storeActor(ctx context.Context, a remote) error {
+// ownKeys are the ids of the keys that are an actor's by its document and by their address. Anybody
+// may list another's key; storing that would take the other's place.
+func (s *Server) ownKeys(a remote) []string {
 	ids := []string{}
 	for _, k := range a.PublicKeys {
-		ids = append(ids, k.ID)
+		if k.Owner == a.ID && s.web.SameHost(k.ID, a.ID) {
+			ids = append(ids, k.ID)
+		}
 	}
 	for _, k := range a.AssertionMethods {
-		ids = append(ids, k.ID)
+		if k.Controller == a.ID && s.web.SameHost(k.ID, a.ID) {
+			ids = append(ids, k.ID)
+		}
 	}
+	return ids
+}
+
+// storeActor keeps an actor's document and the ids of its keys. Of two actors of a host that name one
+// key, the one that was proven last has it.
+func (s *Server) storeActor(ctx context.Context, a remote) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			insert into remote_actor (id, document, fetched_at) values ($1, $2, $3)
@@ -198,7 +151,8 @@ func (s *Server) storeActor(ctx context.Context, a remote) error {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			insert into remote_key (id, actor) select distinct unnest($1::text[]), $2 on conflict do nothing`, ids, a.ID)
+			insert into remote_key (id, actor) select distinct unnest($1::text[]), $2
+			on conflict (id) do update set actor = excluded.actor`, s.ownKeys(a), a.ID)
 		return err
 	})
 }

@@ -25,7 +25,7 @@ var (
 
 // ResolveThing finds the button behind an id: ours, or another instance's, fetched from there and
 // remembered. Both directions must hold: the button names its owner, and the owner is an actor of the
-// same host that takes flattrs. Errors: ledger.ErrNotFound, ErrNoFlattr, ErrUnreachable.
+// same host that takes flattrs. Errors: ledger.ErrNotFound, ErrUnreachable.
 func (s *Server) ResolveThing(ctx context.Context, iri string) (ledger.Thing, error) {
 	host, err := s.web.Host(iri)
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Server) ResolveThing(ctx context.Context, iri string) (ledger.Thing, er
 		if known, knownErr := s.ledger.ThingByIRI(ctx, iri); knownErr == nil && guard.IsTemporary(err) {
 			return known, nil
 		}
-		return ledger.Thing{}, lookupError(err)
+		return ledger.Thing{}, s.thingError(ctx, iri, err)
 	}
 	return s.ledger.SaveThing(ctx, r)
 }
@@ -90,6 +90,7 @@ func (s *Server) FindHome(ctx context.Context, handle string) (template, home st
 	}
 	j, err := s.finger(ctx, host, resource)
 	if err != nil {
+		s.noteBlocked(ctx, host, err)
 		return "", "", lookupError(err)
 	}
 	template = j.Intent(vocab.RelFlattr)
@@ -137,6 +138,22 @@ func (s *Server) finger(ctx context.Context, host, resource string) (vocab.JRD, 
 		return vocab.JRD{}, err
 	}
 	return vocab.ParseJRD(body)
+}
+
+// thingError: nothing flattrable there, or nobody answers. An address that we don't go to is the former.
+func (s *Server) thingError(ctx context.Context, iri string, err error) error {
+	s.noteBlocked(ctx, iri, err)
+	if guard.IsTemporary(err) {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return fmt.Errorf("%w: %w", ledger.ErrNotFound, err)
+}
+
+// noteBlocked logs that somebody sent us to an address that isn't public.
+func (s *Server) noteBlocked(ctx context.Context, address string, err error) {
+	if guard.IsBlocked(err) {
+		s.event(ctx, string(guard.CodeBlocked), "address", address, "error", err.Error())
+	}
 }
 
 // lookupError says a failed look-up in the words of this file.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
@@ -16,6 +17,7 @@ import (
 // web's handler behind it as fallback.
 func (s *Server) Handler(fallback http.Handler) http.Handler {
 	r := chi.NewRouter()
+	r.Use(middleware.GetHead)
 	r.Get("/.well-known/webfinger", s.serve(s.webFinger))
 	r.Get("/.well-known/nodeinfo", s.serve(s.nodeInfoLinks))
 	r.Get("/nodeinfo/{version}", s.serve(s.nodeInfo))

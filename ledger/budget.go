@@ -106,7 +106,7 @@ func budgetEntry(id, member, amount int64) journal.Entry {
 func (tx *Tx) sendUnfunded(ctx context.Context, member int64, period string) error {
 	waiting, err := rows[Flattr](ctx, tx, `
 		select `+flattrColumns+` from flattr
-		where giver = $1 and period = $2 and state = 'unfunded' order by made_at, id`, member, period)
+		where giver = $1 and period = $2 and state = 'unfunded' order by made_at, id for no key update`, member, period)
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 		conflict, err = tx.receiveClaim(ctx, p, o, open)
 		return err
 	})
+	failpoint("claim.committed")
 	return errors.Join(err, conflict)
 }
 
@@ -107,7 +108,7 @@ func (tx *Tx) claimAgain(ctx context.Context, known Claim, o ClaimOffer) (confli
 	case known.Answer == nil:
 		return nil, nil // a tombstone: superseded before it was ever seen
 	case known.Content != o.Content:
-		return fmt.Errorf("%w: %s is known with other content", ErrConflict, o.IRI),
+		return fmt.Errorf("%w: %s is known with other content: %s", ErrConflict, o.IRI, known.Digest),
 			tx.freeze(ctx, known.Peer, "same id, other content: "+o.IRI)
 	}
 	return nil, tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: o.IRI, To: o.Host})

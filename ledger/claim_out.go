@@ -56,7 +56,7 @@ func payeeLines(shares []*settledShare) []payeeLine {
 	var lines []payeeLine
 	for _, mine := range chunkBy(shares, func(s *settledShare) string { return s.payee }) {
 		things := chunkBy(mine, func(s *settledShare) string { return s.object })
-		for piece := range slices.Chunk(things, maxLineThings) {
+		for _, piece := range pieces(things) {
 			if line := sumLine(piece); line.Amount > 0 {
 				lines = append(lines, line)
 			}
@@ -64,6 +64,23 @@ func payeeLines(shares []*settledShare) []payeeLine {
 	}
 	return lines
 }
+
+// pieces cuts a payee's things into as many lines as it takes for each to fit into a claim.
+func pieces(things [][]*settledShare) (all [][][]*settledShare) {
+	size := 0
+	for _, clicks := range things {
+		bytes, last := thingBytes(clicks[0].object), len(all)-1
+		if last < 0 || size+bytes > maxClaimBytes || len(all[last]) == maxLineThings {
+			all, size, last = append(all, nil), 0, last+1
+		}
+		all[last] = append(all[last], clicks)
+		size += bytes
+	}
+	return all
+}
+
+// thingBytes is the most that a thing takes in a line's JSON.
+func thingBytes(object string) int { return 80 + len(object) }
 
 func sumLine(things [][]*settledShare) payeeLine {
 	line := payeeLine{Line: Line{Payee: things[0][0].payee}}
@@ -87,7 +104,7 @@ func packLines(lines []payeeLine) [][]payeeLine {
 	for _, line := range lines {
 		bytes := 200 + len(line.Payee)
 		for _, t := range line.Things {
-			bytes += 80 + len(t.Object)
+			bytes += thingBytes(t.Object)
 		}
 		last := len(claims) - 1
 		if last < 0 || size+bytes > maxClaimBytes || len(claims[last]) == maxLines || line.Payee == previous {
@@ -185,6 +202,7 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 		failpoint("answer.reject")
 		return tx.refusedBy(ctx, c, a.Refusals, open)
 	})
+	failpoint("answer.committed")
 	return errors.Join(err, conflict)
 }
 

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Failpoint is called at every named step of a build with the tag "failpoint". The binary's crash
-// tests set it; it may not return.
+// Failpoint is called at every named step, of this package and of federation, in a build with the tag
+// "failpoint": cmd sets it for the crash tests.
 var Failpoint atomic.Pointer[func(name string)]
 
 func failpoint(name string) {
@@ -18,7 +18,7 @@ func failpoint(name string) {
 	}
 }
 
-// Kill ends the process as SIGKILL does: no deferred call, no flush, no goodbye.
+// Kill ends the process by SIGKILL: no deferred call, no flush, no goodbye.
 func Kill() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}

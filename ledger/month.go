@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,9 +28,16 @@ func (l *Ledger) Months(ctx context.Context) ([]Month, error) {
 // openMonth takes a shared lock on the open month's row and returns its period. What it returns,
 // not a clock, decides which month a click belongs to (protocol §7).
 func (tx *Tx) openMonth(ctx context.Context) (string, error) {
-	m, err := row[Month](ctx, tx, `select `+monthColumns+` from month where state = 'open' for share`)
+	m, err := row[Month](ctx, tx, openMonthQuery)
+	if errors.Is(err, ErrNotFound) {
+		// It was closed while we waited for its row. The next month was opened by the same commit, which
+		// only a new statement sees.
+		m, err = row[Month](ctx, tx, openMonthQuery)
+	}
 	return m.Period, err
 }
+
+const openMonthQuery = `select ` + monthColumns + ` from month where state = 'open' for share`
 
 // Tick does what the clock says is due, each month in its own transaction: close an open month that
 // is over, settle a closed one whose grace is over. Calling it often, or from several processes, is
@@ -53,19 +61,42 @@ func (l *Ledger) Tick(ctx context.Context) error {
 		return err
 	}
 	for _, m := range due {
-		if !m.ClosedAt.Add(l.inst.Grace()).After(l.Now()) {
-			if err := l.SettleMonth(ctx, m.Period); err != nil {
-				return err
-			}
+		if err := l.closedDue(ctx, m); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// closedDue does what is due for a closed month: in the middle of grace its unanswered Likes are told
+// once more, at the end of grace it is settled.
+func (l *Ledger) closedDue(ctx context.Context, m Month) error {
+	switch since := l.Now().Sub(*m.ClosedAt); {
+	case since >= l.inst.Grace():
+		return l.SettleMonth(ctx, m.Period)
+	case since >= l.inst.Grace()/2:
+		return l.remindInGrace(ctx, m.Period)
+	}
+	return nil
+}
+
+func (l *Ledger) remindInGrace(ctx context.Context, period string) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		tag, err := tx.Exec(ctx, `
+			update month set reminded_at = $2 where period = $1 and state = 'closed' and reminded_at is null`,
+			period, tx.at)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		return tx.remind(ctx, period)
+	})
 }
 
 // CloseMonth ends a month: its budgets freeze, eligibility freezes, held flattrs get their final
 // answer, and the next month opens with min(means, budget) reserved at once. A month that is already
 // closed stays so; one that isn't over is ErrClosed.
 func (l *Ledger) CloseMonth(ctx context.Context, period string) error {
+	defer failpoint("close.committed")
 	return l.tx(ctx, func(tx *Tx) error {
 		m, err := row[Month](ctx, tx, `select `+monthColumns+` from month where period = $1 for update`, period)
 		switch {
@@ -177,7 +208,7 @@ func (tx *Tx) moveUnfunded(ctx context.Context, period, next string) error {
 	return nil
 }
 
-// remind tells unanswered Likes of a month once more (protocol §4: at close).
+// remind tells unanswered Likes of a month once more (protocol §4: at close and in grace).
 func (tx *Tx) remind(ctx context.Context, period string) error {
 	type open struct{ ID, Payee string }
 	all, err := rows[open](ctx, tx, `

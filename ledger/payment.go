@@ -103,6 +103,7 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		y, err = tx.orderPayment(ctx, operator, p, amount, allocations, open)
 		return err
 	})
+	failpoint("payment.prepared")
 	return y, err
 }
 
@@ -201,6 +202,7 @@ func (l *Ledger) PaymentCancelled(ctx context.Context, operator, id int64) error
 
 // changePayment runs an operator's step on a locked payment of the given direction.
 func (l *Ledger) changePayment(ctx context.Context, operator, id int64, direction string, f func(tx *Tx, y Payment, open string) error) error {
+	defer failpoint("payment.changed")
 	return l.tx(ctx, func(tx *Tx) error {
 		open, err := tx.openMonth(ctx)
 		if err != nil {

@@ -58,6 +58,7 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 		}
 		return tx.announce(ctx, p, n)
 	})
+	failpoint("payment.announced")
 	if err != nil {
 		return err
 	}

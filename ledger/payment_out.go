@@ -46,6 +46,7 @@ func (l *Ledger) PaymentAnswered(ctx context.Context, a PaymentAnswer) error {
 		}
 		return tx.paid(ctx, y, a.Received, open)
 	})
+	failpoint("payment.answered")
 	if err != nil {
 		return err
 	}

@@ -138,10 +138,13 @@ func (tx *Tx) judge(ctx context.Context, r ReceivedLike, open string) (judgement
 	case err != nil:
 		return judgement{}, err
 	}
-	j, err := tx.judgeMonth(ctx, r, open, member)
+	j, same, err := tx.sameFlattr(ctx, r)
+	if err == nil && !same {
+		j, err = tx.judgeMonth(ctx, r, open, member)
+	}
 	j.button, j.member = &id, &member
 	switch {
-	case err != nil || j.reason == ReasonPeriodClosed:
+	case err != nil || same || j.reason == ReasonPeriodClosed:
 	case r.Giver == tx.l.inst.MemberIRI(payee):
 		j.answer, j.reason = "reject", ReasonOwnThing
 	case gone:
@@ -153,9 +156,6 @@ func (tx *Tx) judge(ctx context.Context, r ReceivedLike, open string) (judgement
 // judgeMonth: the current month is taken, the one before while in grace, and the next within one
 // hour of it. Eligibility of a closed month is frozen, so its answer is final at once.
 func (tx *Tx) judgeMonth(ctx context.Context, r ReceivedLike, open string, member int64) (judgement, error) {
-	if same, ok, err := tx.sameFlattr(ctx, r); err != nil || ok {
-		return same, err
-	}
 	var state string
 	err := tx.QueryRow(ctx, `select state from month where period = $1 for share`, r.Period).Scan(&state)
 	soon := r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))

@@ -16,6 +16,7 @@ import (
 // budgets without a flattr. One transaction publishes all of it, so that a crash at any point leaves
 // nothing, and a second run does nothing. ErrClosed: the month isn't closed or still in grace.
 func (l *Ledger) SettleMonth(ctx context.Context, period string) error {
+	defer failpoint("settle.committed")
 	return l.tx(ctx, func(tx *Tx) error {
 		m, err := row[Month](ctx, tx, `select `+monthColumns+` from month where period = $1 for update`, period)
 		switch {

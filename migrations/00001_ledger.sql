@@ -188,6 +188,7 @@ create table month (
   state text not null check (state in ('open','closed','settled')),
   opened_at timestamptz not null,
   closed_at timestamptz,
+  reminded_at timestamptz,                 -- when unanswered Likes were told again in grace
   settled_at timestamptz,
   check ((closed_at is null) = (state = 'open')),
   check ((settled_at is not null) = (state = 'settled'))

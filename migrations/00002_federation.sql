@@ -13,7 +13,7 @@ create table actor_key (
 );
 
 -- owner: federation
--- Actors elsewhere, as their servers last described them, stored only once a key of theirs was proven.
+-- Actors elsewhere, as their own servers last described them. A sender is stored only once its key was proven.
 create table remote_actor (
   id text primary key,
   document text not null,

@@ -3,6 +3,7 @@ package web
 import (
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 
@@ -24,16 +25,17 @@ func canonicalURL(typed string) (string, error) {
 		return "", &ledger.FieldError{Field: "url", Rule: "required"}
 	}
 	u, err := url.Parse(typed)
-	if err != nil || u.Opaque != "" || u.User != nil || (u.Scheme != "http" && u.Scheme != "https") {
+	if err != nil || !utf8.ValidString(typed) || u.Opaque != "" || u.User != nil || (u.Scheme != "http" && u.Scheme != "https") {
 		return "", &ledger.FieldError{Field: "url", Rule: "form"}
 	}
 	host, err := idna.Lookup.ToASCII(u.Hostname())
 	if err != nil || host == "" {
 		return "", &ledger.FieldError{Field: "url", Rule: "form"}
 	}
+	port := u.Port()
 	u.Host = strings.ToLower(host)
-	if p := u.Port(); p != "" && p != defaultPorts[u.Scheme] {
-		u.Host += ":" + p
+	if port != "" && port != defaultPorts[u.Scheme] {
+		u.Host += ":" + port
 	}
 	u.Fragment, u.RawFragment = "", ""
 	if u.Path == "" {

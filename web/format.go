@@ -101,7 +101,7 @@ func handleOf(actor string) string {
 	if i < 0 || host == "" {
 		return actor
 	}
-	return "@" + actor[i+1:] + "@" + host
+	return "@" + strings.TrimPrefix(actor[i+1:], "@") + "@" + host
 }
 
 // hostname is a host without its port.

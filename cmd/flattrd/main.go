@@ -34,6 +34,8 @@ type commands struct {
 	Check      checkCommand      `cmd:"" help:"Check every invariant of the books."`
 	Admin      adminCommand      `cmd:"" help:"Things an operator does on the machine."`
 
+	Failpoint string `env:"FLATTRD_FAILPOINT" hidden:""`
+
 	LogLevel slog.Level       `env:"FLATTRD_LOG_LEVEL" default:"INFO" help:"Least level logged: DEBUG, INFO, WARN or ERROR."`
 	Version  kong.VersionFlag `help:"Print the version."`
 }
@@ -57,7 +59,11 @@ func run(ctx context.Context, args []string) int {
 	parsed, err := parser.Parse(args)
 	parser.FatalIfErrorf(err)
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})))
-	if err := parsed.Run(&c.Database); err != nil {
+	err = armFailpoint(c.Failpoint)
+	if err == nil {
+		err = parsed.Run(&c.Database)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "flattrd:", explain(err))
 		return 1
 	}

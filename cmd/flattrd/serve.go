@@ -58,7 +58,9 @@ func (h testHooks) check() error {
 // client is the guarded client, with whatever hooks are on.
 func (h testHooks) client() (*guard.Client, error) {
 	c := guard.Config{UserAgent: "flattrd/" + version, AllowHTTP: h.HTTP, Allow: h.Allow}
-	if h.Resolve != "" {
+	if server, ok := strings.CutPrefix(h.Resolve, "dns://"); ok {
+		c.Resolve = resolveAt(server)
+	} else if h.Resolve != "" {
 		table, err := resolveTable(h.Resolve)
 		if err != nil {
 			return nil, err
@@ -102,6 +104,17 @@ func resolveTable(text string) (func(context.Context, string) ([]netip.Addr, err
 			name = "*." + parent
 		}
 	}, nil
+}
+
+// resolveAt asks a test's own name server, which may answer differently each time.
+func resolveAt(server string) func(context.Context, string) ([]netip.Addr, error) {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, server)
+	}}
+	return func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return resolver.LookupNetIP(ctx, "ip", host)
+	}
 }
 
 func (h testHooks) now() func() time.Time {

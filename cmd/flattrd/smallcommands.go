@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/web"
 )
 
 // migrateCommand brings the database to this program's schema.
@@ -152,7 +151,7 @@ func (c operatorCommand) Run(ctx context.Context, d *Database) error {
 	if _, err := fmt.Fscanln(os.Stdin, &password); err != nil || len(password) < 10 {
 		return errors.New("password: at least 10 characters, one line on standard input")
 	}
-	hash, err := argon2id.CreateHash(strings.TrimSpace(password), argon2id.DefaultParams)
+	hash, err := web.HashPassword(password)
 	if err != nil {
 		return err
 	}

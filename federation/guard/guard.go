@@ -23,13 +23,19 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-// Limits of one request.
+// Limits of one request. The times are totals, not per read: Mastodon's CVE-2023-36461 was an answer
+// that came one byte at a time.
 const (
 	MaxBody        = 1 << 20          // bytes read, after decompression
 	MaxRedirects   = 3                // followed
 	ConnectTimeout = 5 * time.Second  // name and connection
 	FetchTimeout   = 10 * time.Second // a whole document, redirects and all
 	PostTimeout    = 30 * time.Second // a delivery: GoToSocial fetches our key while we wait
+
+	maxHeader    = 64 << 10    // bytes of an answer's headers
+	maxAddresses = 8           // of one name that are tried
+	maxPerHost   = 8           // connections to one host at a time; what is more waits its turn
+	dropGrace    = time.Second // for the rest of an answer that nobody reads
 )
 
 // Config says what a Client may reach. The zero Config is production: public addresses, https only.
@@ -46,32 +52,38 @@ type Config struct {
 
 // Client makes requests to other servers.
 type Client struct {
-	http *http.Client
+	http *http.Transport // not an http.Client, which has a mind of its own about redirects
 	c    Config
 }
 
 // New makes a Client.
 func New(c Config) *Client {
-	d := &dialer{resolve: c.Resolve, net: net.Dialer{Timeout: ConnectTimeout, Control: guardian(c).Safe}}
-	return &Client{c: c, http: &http.Client{
-		Transport: &http.Transport{
-			DialContext:            d.dial,
-			TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:    ConnectTimeout,
-			ResponseHeaderTimeout:  PostTimeout,
-			MaxResponseHeaderBytes: 64 << 10,
-			IdleConnTimeout:        30 * time.Second,
-			MaxIdleConnsPerHost:    2,
-			ForceAttemptHTTP2:      true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	d := &dialer{resolve: c.Resolve, net: net.Dialer{Control: guardian(c).Safe}}
+	// HTTP/1.1: one connection is one exchange. A multiplexed one that died unnoticed would take
+	// every delivery to its host with it.
+	return &Client{c: c, http: &http.Transport{
+		Proxy:                  nil, // it would resolve and dial for us, unchecked
+		DialContext:            d.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    ConnectTimeout,
+		ResponseHeaderTimeout:  PostTimeout,
+		MaxResponseHeaderBytes: maxHeader,
+		IdleConnTimeout:        30 * time.Second,
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    2,
+		MaxConnsPerHost:        maxPerHost,
 	}}
 }
+
+// Close drops the connections that are kept for the next request.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // SignWith sets who signs the GETs; before any request is made.
 func (c *Client) SignWith(sign func(*http.Request) error) { c.c.Sign = sign }
 
-// guardian lets public addresses through, on any port, and the allow-list of tests.
+// guardian lets public addresses through, on any port, and the allow-list of tests. It goes by
+// IANA's registries: Go's IsPrivate and IsGlobalUnicast let 100.64.0.1, 64:ff9b::7f00:1 and
+// ::127.0.0.1 pass.
 func guardian(c Config) *ssrf.Guardian {
 	var four, six []netip.Prefix
 	for _, p := range c.Allow {
@@ -91,6 +103,8 @@ type dialer struct {
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
 	if d.resolve == nil {
 		return d.net.DialContext(ctx, network, address)
 	}
@@ -103,7 +117,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	for _, a := range addrs {
+	for _, a := range addrs[:min(len(addrs), maxAddresses)] {
 		conn, dialErr := d.net.DialContext(ctx, network, net.JoinHostPort(a.String(), port))
 		if dialErr == nil {
 			return conn, nil

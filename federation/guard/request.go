@@ -10,50 +10,55 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/fedflattr/flattrd/federation/vocab"
 )
 
 // FetchAS2 fetches an ActivityStreams document: with a media type of that kind (CVE-2024-25623), and
 // standing where its id says (CVE-2024-23832). A document whose id is another address on the same host
-// is fetched once more, there.
+// is fetched once more, there. So the id of what is returned is on the host that was asked, and it
+// is the document's identity, whatever was asked for. Failures aren't cached here.
 func (c *Client) FetchAS2(ctx context.Context, iri string) (vocab.Document, error) {
-	doc, final, err := c.fetchOnce(ctx, iri)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, FetchTimeout)
+	defer cancel()
+	doc, id, final, err := c.fetchOnce(ctx, iri)
+	if err != nil || c.web().SameIRI(id, final) {
 		return doc, err
-	}
-	id, err := doc.ID()
-	if err != nil {
-		return doc, &Error{Code: CodeDocument, URL: iri, Err: err}
-	}
-	if id == final || c.web().SameIRI(id, final) {
-		return doc, nil
 	}
 	if !c.web().SameHost(id, final) {
-		return doc, &Error{Code: CodeDocument, URL: iri, Err: errors.New("id is on another host")}
+		return vocab.Document{}, &Error{Code: CodeDocument, URL: final, Err: errors.New("id is on another host")}
 	}
-	doc, final, err = c.fetchOnce(ctx, id)
+	doc, again, final, err := c.fetchOnce(ctx, id)
 	if err != nil {
-		return doc, err
+		return vocab.Document{}, err
 	}
-	if again, err := doc.ID(); err != nil || again != id || !c.web().SameIRI(id, final) {
-		return doc, &Error{Code: CodeDocument, URL: iri, Err: errors.New("id isn't where the document stands")}
+	if again != id || !c.web().SameIRI(id, final) {
+		return vocab.Document{}, &Error{Code: CodeDocument, URL: final, Err: errors.New("id isn't where the document stands")}
 	}
 	return doc, nil
 }
 
 func (c *Client) web() vocab.Web { return vocab.Web{AllowHTTP: c.c.AllowHTTP} }
 
-func (c *Client) fetchOnce(ctx context.Context, iri string) (doc vocab.Document, final string, err error) {
+// fetchOnce returns what an address answers with, its id, and the address that answered.
+func (c *Client) fetchOnce(ctx context.Context, iri string) (doc vocab.Document, id, final string, err error) {
 	body, final, err := c.get(ctx, iri, vocab.AcceptAS2, vocab.IsAS2)
 	if err != nil {
-		return doc, final, err
+		return vocab.Document{}, "", final, err
 	}
-	if doc, err = vocab.Decode(body); err != nil {
-		err = &Error{Code: CodeDocument, URL: iri, Err: err}
+	if doc, err = vocab.Decode(body); err == nil {
+		id, err = doc.ID()
 	}
-	return doc, final, err
+	if err != nil {
+		return vocab.Document{}, "", final, &Error{Code: CodeDocument, URL: final, Err: theirs(err)}
+	}
+	return doc, id, final, nil
 }
+
+// theirs keeps the words of a fault and not the fault: what is wrong with something that was
+// fetched isn't the fault of the document that made us fetch it, and isn't answered as one.
+func theirs(err error) error { return errors.New(err.Error()) }
 
 // Get fetches a JSON document of another kind, such as WebFinger's. take judges the Content-Type; nil
 // takes any JSON.
@@ -74,49 +79,76 @@ func isJSON(contentType string) bool {
 func (c *Client) get(ctx context.Context, address, accept string, take func(string) bool) ([]byte, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, FetchTimeout)
 	defer cancel()
-	for hops := 0; ; hops++ {
-		resp, err := c.hop(ctx, address, accept)
-		if err != nil {
-			return nil, address, err
+	target, err := c.target(address)
+	for hops := 0; err == nil; hops++ {
+		resp, failed := c.hop(ctx, target, accept)
+		if failed != nil {
+			return nil, target, failed
 		}
-		next := resp.Header.Get("Location")
-		if resp.StatusCode < 300 || resp.StatusCode > 399 || next == "" {
-			body, err := c.read(resp, address, take)
-			return body, address, err
+		if !isRedirect(resp) {
+			body, err := read(resp, target, take)
+			return body, target, err
 		}
-		drop(resp)
+		_ = resp.Body.Close()
 		if hops == MaxRedirects {
-			return nil, address, &Error{Code: CodeRedirect, URL: address, Err: errors.New("too many redirects")}
+			err = &Error{Code: CodeRedirect, URL: target, Err: errors.New("too many redirects")}
+			break
 		}
-		if address, err = c.redirect(address, next); err != nil {
-			return nil, address, err
-		}
+		target, err = c.redirect(target, resp.Header.Get("Location"))
 	}
+	return nil, target, err
+}
+
+// target is the address in its canonical form, so that what is compared is what is asked. Addresses
+// that aren't for us are refused before a name is looked up. A fragment isn't sent (RFC 9110 §7.1).
+func (c *Client) target(address string) (string, error) {
+	canonical, err := c.web().CanonicalIRI(address)
+	if err != nil {
+		return "", &Error{Code: CodeBlocked, URL: fmt.Sprintf("%.200q", address), Err: theirs(err)}
+	}
+	canonical, _, _ = strings.Cut(canonical, "#")
+	return canonical, nil
+}
+
+func isRedirect(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return resp.Header.Get("Location") != ""
+	}
+	return false
 }
 
 // redirect says where a Location leads. Another host could claim to be somebody it isn't; and what
 // was asked for in secret isn't asked for in the open.
 func (c *Client) redirect(from, location string) (string, error) {
-	base, err := url.Parse(from)
-	if err != nil {
+	refuse := func(err error) (string, error) {
 		return from, &Error{Code: CodeRedirect, URL: from, Err: err}
 	}
-	to, err := base.Parse(location)
-	switch {
-	case err != nil:
-	case base.Scheme == "https" && to.Scheme != "https":
-		err = errors.New("from https to " + to.Scheme)
-	case !c.web().SameHost(from, to.String()):
-		err = errors.New("to another host")
-	default:
-		return to.String(), nil
+	base, err := url.Parse(from)
+	if err != nil {
+		return refuse(err)
 	}
-	return from, &Error{Code: CodeRedirect, URL: from, Err: err}
+	to, err := base.Parse(location)
+	if err != nil {
+		return refuse(errors.New("to no address"))
+	}
+	if base.Scheme == "https" && to.Scheme != "https" {
+		return refuse(errors.New("from https to another scheme"))
+	}
+	next, err := c.target(to.String())
+	if err != nil {
+		return from, err
+	}
+	if !c.web().SameHost(from, next) {
+		return refuse(errors.New("to another host"))
+	}
+	return next, nil
 }
 
 // hop makes one GET, signed for this very target.
-func (c *Client) hop(ctx context.Context, address, accept string) (*http.Response, error) {
-	r, err := c.request(ctx, http.MethodGet, address, nil)
+func (c *Client) hop(ctx context.Context, target, accept string) (*http.Response, error) {
+	r, err := c.request(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -126,52 +158,44 @@ func (c *Client) hop(ctx context.Context, address, accept string) (*http.Respons
 			return nil, fmt.Errorf("sign: %w", err)
 		}
 	}
-	resp, err := c.http.Do(r)
+	resp, err := c.http.RoundTrip(r)
 	if err != nil {
-		return nil, failure(address, err)
+		return nil, failure(target, err)
 	}
 	return resp, nil
 }
 
-// request refuses addresses that aren't for us before a name is looked up.
-func (c *Client) request(ctx context.Context, method, address string, body []byte) (*http.Request, error) {
-	if _, err := c.web().Host(address); err != nil {
-		return nil, &Error{Code: CodeBlocked, URL: address, Err: err}
+func (c *Client) request(ctx context.Context, method, target string, body []byte) (*http.Request, error) {
+	var content io.Reader // a nil one, or net/http would announce a body of no bytes
+	if body != nil {
+		content = bytes.NewReader(body)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, target, content)
 	if err != nil {
-		return nil, &Error{Code: CodeBlocked, URL: address, Err: err}
-	}
-	if body == nil {
-		r.Body, r.ContentLength = nil, 0
+		return nil, &Error{Code: CodeBlocked, URL: target, Err: err}
 	}
 	r.Header.Set("User-Agent", c.c.UserAgent)
 	return r, nil
 }
 
-// read takes a 200 of the right kind, up to the limit; net/http has decompressed it by then.
-func (c *Client) read(resp *http.Response, address string, take func(string) bool) ([]byte, error) {
-	defer drop(resp)
+// read takes a 200 of the right kind, up to the limit; net/http has decompressed it by then. What
+// isn't taken isn't read either: its sender could take its time.
+func read(resp *http.Response, target string, take func(string) bool) ([]byte, error) {
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &Error{Code: CodeStatus, URL: address, Status: resp.StatusCode}
+		return nil, &Error{Code: CodeStatus, URL: target, Status: resp.StatusCode}
 	}
 	if kind := resp.Header.Get("Content-Type"); !take(kind) {
-		return nil, &Error{Code: CodeContentType, URL: address, Err: fmt.Errorf("%.80q", kind)}
+		return nil, &Error{Code: CodeContentType, URL: target, Err: fmt.Errorf("%.80q", kind)}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	body, err := readBody(resp, MaxBody)
 	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, &Error{Code: CodeTooLarge, URL: target, Err: err}
 	case err != nil:
-		return nil, failure(address, err)
-	case len(body) > MaxBody:
-		return nil, &Error{Code: CodeTooLarge, URL: address, Err: fmt.Errorf("more than %d bytes", MaxBody)}
+		return nil, failure(target, err)
 	}
 	return body, nil
-}
-
-// drop closes a response; a little that is left is read, so that the connection can serve again.
-func drop(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
-	_ = resp.Body.Close()
 }
 
 // Post delivers a body and returns the status. Redirects aren't followed: a signature is for one target.
@@ -179,7 +203,11 @@ func (c *Client) Post(ctx context.Context, address, contentType string, body []b
 	sign func(*http.Request, []byte) error) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, PostTimeout)
 	defer cancel()
-	r, err := c.request(ctx, http.MethodPost, address, body)
+	target, err := c.target(address)
+	if err != nil {
+		return 0, err
+	}
+	r, err := c.request(ctx, http.MethodPost, target, body)
 	if err != nil {
 		return 0, err
 	}
@@ -188,10 +216,19 @@ func (c *Client) Post(ctx context.Context, address, contentType string, body []b
 	if err := sign(r, body); err != nil {
 		return 0, fmt.Errorf("sign: %w", err)
 	}
-	resp, err := c.http.Do(r)
+	resp, err := c.http.RoundTrip(r)
 	if err != nil {
-		return 0, failure(address, err)
+		return 0, failure(target, err)
 	}
-	drop(resp)
+	drop(resp, cancel)
 	return resp.StatusCode, nil
+}
+
+// drop ends an answer whose status says all. A little that is left is read, so that the connection
+// can serve again; but not for long, as the status is known and a worker waits.
+func drop(resp *http.Response, cancel func()) {
+	late := time.AfterFunc(dropGrace, cancel)
+	defer late.Stop()
+	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
+	_ = resp.Body.Close()
 }

@@ -1,0 +1,36 @@
+//go:build failpoint
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// armFailpoint makes the process kill itself at the named step: at its first pass, or with "name:n" at
+// the n-th.
+func armFailpoint(spec string) error {
+	if spec == "" {
+		return nil
+	}
+	name, nth, counted := strings.Cut(spec, ":")
+	n := int64(1)
+	if counted {
+		var err error
+		if n, err = strconv.ParseInt(nth, 10, 64); err != nil || n < 1 {
+			return fmt.Errorf("FLATTRD_FAILPOINT: %q isn't name or name:n", spec)
+		}
+	}
+	var passes atomic.Int64
+	kill := func(passed string) {
+		if passed == name && passes.Add(1) == n {
+			ledger.Kill()
+		}
+	}
+	ledger.Failpoint.Store(&kill)
+	return nil
+}

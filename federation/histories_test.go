@@ -1,0 +1,105 @@
+package federation_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fedflattr/flattrd/federation/federationtest"
+)
+
+var (
+	histories = flag.Int("histories", 100, "how many seeded histories TestHistories plays")
+	firstSeed = flag.Uint64("seed", 1, "the seed of the first history")
+)
+
+// rough is the weather of every history's second run: one attempt in four fails one way or another,
+// messages arrive up to ten times, and up to four days late.
+func rough(seed uint64) federationtest.Weather {
+	return federationtest.Weather{Seed: seed, Lose: 0.12, Unheard: 0.1, Deaf: 0.04, Repeat: 10, Delay: 96 * time.Hour}
+}
+
+// TestHistories plays each seeded history twice, once in calm and once in rough weather: the three
+// ledgers must come out the same, line by line (protocol §10.5). A thousand of them:
+//
+//	go test ./federation -run TestHistories -histories 1000 -timeout 1h
+//
+// and one again, as the failure names it:
+//
+//	go test ./federation -run TestHistories -histories 1 -seed N
+func TestHistories(t *testing.T) {
+	for n := range *histories {
+		seed := *firstSeed + uint64(n)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			p := newPlan(seed)
+			calm := tell(t, p, federationtest.Weather{})
+			again := tell(t, p, rough(seed))
+			if diff := compare(calm, again); diff != "" {
+				t.Errorf("seed %d: the ledger depends on the weather (- calm, + rough):\n%s", seed, diff)
+			}
+			t.Logf("%d steps, %d messages in calm weather; rough: %+v", len(p.steps), calm.tally.Told, again.tally)
+		})
+	}
+}
+
+// account is what a history came to.
+type account struct {
+	said  []string            // by each step
+	lines map[string][]string // of each instance
+	tally federationtest.Tally
+}
+
+// tell plays a plan and takes down what came of it. The books of each instance, and all together, must
+// be in order, whatever the weather was.
+func tell(t *testing.T, p plan, weather federationtest.Weather) account {
+	t.Helper()
+	s := setStage(t, p, weather)
+	defer s.Close()
+	a := account{said: s.play(p, weather != federationtest.Weather{}), lines: map[string][]string{}}
+	for _, i := range s.Instances() {
+		lines, err := i.Lines(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.lines[i.Name] = lines
+	}
+	for _, fault := range s.Faults() {
+		t.Errorf("seed %d: %s", p.seed, fault)
+	}
+	a.tally = s.Network.Tally()
+	return a
+}
+
+// compare returns what differs, "" if nothing does.
+func compare(calm, rough account) string {
+	var diff strings.Builder
+	write := func(sign, from string, lines, others []string) {
+		for _, line := range without(lines, others) {
+			fmt.Fprintf(&diff, "%s %s %s\n", sign, from, line)
+		}
+	}
+	write("-", "step", calm.said, rough.said)
+	write("+", "step", rough.said, calm.said)
+	for _, name := range []string{"a", "b", "c"} {
+		write("-", name, calm.lines[name], rough.lines[name])
+		write("+", name, rough.lines[name], calm.lines[name])
+	}
+	return diff.String()
+}
+
+// without are the lines that others lack, each as often as it is missing.
+func without(lines, others []string) []string {
+	left := map[string]int{}
+	for _, o := range others {
+		left[o]++
+	}
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		left[line]--
+		return left[line] >= 0
+	})
+}
