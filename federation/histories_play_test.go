@@ -122,7 +122,10 @@ func (s *stage) act(ctx context.Context, st step) (string, error) {
 
 func (s *stage) flattr(ctx context.Context, st step) (string, error) {
 	i, by := s.of(st.who), s.members[st.who]
-	thing, err := i.Server.ResolveThing(ctx, s.things[st.what])
+	thing, err := i.ThingByIRI(ctx, s.things[st.what])
+	if errors.Is(err, ledger.ErrNotFound) { // nobody here has clicked on it before
+		thing, err = i.Server.ResolveThing(ctx, s.things[st.what])
+	}
 	if err != nil {
 		return "", err
 	}

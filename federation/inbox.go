@@ -2,10 +2,7 @@ package federation
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -46,7 +43,12 @@ func refuse(status int, code, kind, format string, args ...any) *refusal {
 // inbox takes one activity, in the order: size, signature, form, sender, and only then meaning. 202 is
 // answered after the ledger's commit.
 func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
-	m, err := s.authenticate(w, r)
+	body, done, err := s.readBody(w, r)
+	defer done()
+	var m message
+	if err == nil {
+		m, err = s.authenticate(r, body)
+	}
 	if err == nil {
 		err = s.receive(r.Context(), m)
 	}
@@ -58,17 +60,8 @@ func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, err)
 }
 
-// authenticate reads the request and proves who sent it.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (message, error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
-		kind != vocab.AS2MediaType && kind != "application/ld+json" {
-		return message{}, refuse(http.StatusUnsupportedMediaType, "inbox.media-type", vocab.UnsupportedType,
-			"Content-Type must be %s", vocab.AS2MediaType)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, vocab.MaxBytes))
-	if err != nil {
-		return message{}, tooLarge(err)
-	}
+// authenticate proves who sent a message.
+func (s *Server) authenticate(r *http.Request, body []byte) (message, error) {
 	signed, err := signature.Parse(r, body, signature.Expect{Scheme: s.scheme(), Host: s.inst.Host, Now: s.ledger.Now()})
 	if err != nil {
 		return message{}, err
@@ -83,15 +76,6 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (message, 
 	}
 	m.sender, err = s.prove(r.Context(), signed, m.actor)
 	return m, err
-}
-
-func tooLarge(err error) error {
-	var limit *http.MaxBytesError
-	if errors.As(err, &limit) {
-		return refuse(http.StatusRequestEntityTooLarge, "inbox.size", vocab.MalformedDocument,
-			"at most %d bytes", limit.Limit)
-	}
-	return refuse(http.StatusBadRequest, "inbox.body", vocab.MalformedDocument, "the body couldn't be read")
 }
 
 func (s *Server) scheme() string {

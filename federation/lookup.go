@@ -25,6 +25,7 @@ const (
 
 // lookups is the memory of keys' owners, by key id.
 type lookups struct {
+	now   func() time.Time
 	mu    sync.Mutex
 	byKey map[string]*lookup
 	bytes int
@@ -42,13 +43,13 @@ type lookup struct {
 func (m *lookups) of(keyID string) *lookup {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l := m.byKey[keyID]; l != nil && time.Now().Before(l.until) {
+	if l := m.byKey[keyID]; l != nil && m.now().Before(l.until) {
 		return l
 	}
 	if m.byKey == nil || len(m.byKey) >= maxLookups || m.bytes >= maxLookedUp {
 		m.byKey, m.bytes = map[string]*lookup{}, 0
 	}
-	l := &lookup{until: time.Now().Add(refetchAfter)}
+	l := &lookup{until: m.now().Add(refetchAfter)}
 	m.byKey[keyID] = l
 	return l
 }
@@ -59,7 +60,7 @@ func (m *lookups) grow(l *lookup, passing bool) {
 	defer m.mu.Unlock()
 	m.bytes += len(l.owner.raw)
 	if passing {
-		l.until = time.Now().Add(refetchSoon)
+		l.until = m.now().Add(refetchSoon)
 	}
 }
 

@@ -116,6 +116,7 @@ func (s *Server) Work(ctx context.Context) error {
 		ID:                   p.client,
 		Logger:               slog.New(quiet{s.log.Handler()}),
 		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
+		FetchPollInterval:    pollEvery,
 		Workers:              workers,
 		ErrorHandler:         silent{},
 		JobTimeout:           attemptTimeout,

@@ -18,6 +18,9 @@ const (
 	// process whose machine has gone without PostgreSQL noticing. It exceeds attemptTimeout, so that
 	// no living attempt is doubled.
 	rescueAfter = time.Minute
+	// pollEvery bounds how long a message waits that River didn't notify of: of several enqueued within
+	// a tenth of a second only the first is.
+	pollEvery = 250 * time.Millisecond
 	// beatEvery is how soon the living take up what another process left behind.
 	beatEvery = 5 * time.Second
 )

@@ -13,18 +13,20 @@ type paymentsPage struct {
 	Owed     []ledger.PeerPosition
 	Outgoing []ledger.Payment
 	Incoming []ledger.Payment
+	Accounts map[string][]string // each peer's bank account, by host
 }
 
 // due is what of a position can be ordered: whole cents that aren't on their way.
 func due(p ledger.PeerPosition) int64 { return ledger.WholeCents(p.Payable - p.InFlight) }
 
 func (s *Site) paymentsPage(r *http.Request, f form, payment int64) (any, error) {
-	p := paymentsPage{Form: f, Payment: payment}
+	p := paymentsPage{Form: f, Payment: payment, Accounts: map[string][]string{}}
 	peers, err := s.ledger.PeerPositions(r.Context())
 	if err != nil {
 		return nil, err
 	}
 	for _, peer := range peers {
+		p.Accounts[peer.Host] = paytoLines(peer.Payto)
 		if peer.Payable > 0 {
 			p.Owed = append(p.Owed, peer)
 		}

@@ -33,7 +33,7 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 	if err != nil {
 		return monthPage{}, err
 	}
-	p := monthPage{MonthView: m, Form: f, Current: m.State == "open", PayIn: s.payIn,
+	p := monthPage{MonthView: m, Form: f, Current: m.State == "open", PayIn: s.account(),
 		Reference: s.ledger.DepositReference(*v.member)}
 	for _, line := range m.Lines {
 		if line.Counts() {
@@ -43,6 +43,14 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 	}
 	p.Each, p.NextEach = m.Reserved/int64(max(p.Counting, 1)), m.Reserved/int64(p.Next())
 	return p, nil
+}
+
+// account is where givers pay in: what the operator says, else the account that peers pay to.
+func (s *Site) account() []string {
+	if len(s.payIn) > 0 {
+		return s.payIn
+	}
+	return paytoLines(s.ledger.Instance().Payto)
 }
 
 func (s *Site) home(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -189,19 +189,23 @@ func (s *scene) tour(ctx context.Context, lang string, looks map[string]webtest.
 // enter chooses a language and logs a member in, both with the page's forms.
 func (s *scene) enter(ctx context.Context, name, lang string) {
 	s.t.Helper()
-	choose := chromedp.Steps(chromedp.Click(chromedp.CSS("button[value="+lang+"]")),
-		chromedp.WaitVisible(chromedp.CSS("html[lang="+lang+"]")))
-	if name == "" {
-		if err := chromedp.Do(ctx, chromedp.Navigate(s.a.Base+"/about"), choose); err != nil {
-			s.t.Fatalf("choose %s: %v", lang, err)
-		}
-		return
+	steps := chromedp.Navigate(s.a.Base + "/about")
+	if name != "" {
+		steps = chromedp.Steps(webtest.Forget(), chromedp.Navigate(s.a.Base+"/login"),
+			chromedp.SetValue(chromedp.CSS("#f-name"), name), chromedp.SetValue(chromedp.CSS("#f-password"), testPassword),
+			chromedp.Click(chromedp.CSS("main button")), chromedp.WaitVisible(chromedp.CSS("#payin-title")))
 	}
-	if err := chromedp.Do(ctx, webtest.Forget(), chromedp.Navigate(s.a.Base+"/login"),
-		chromedp.SetValue(chromedp.CSS("#f-name"), name),
-		chromedp.SetValue(chromedp.CSS("#f-password"), testPassword),
-		chromedp.Click(chromedp.CSS("main button")), chromedp.WaitVisible(chromedp.CSS("#payin-title")), choose); err != nil {
-		s.t.Fatalf("log in as %s: %v", name, err)
+	if err := chromedp.Do(ctx, steps); err != nil {
+		s.t.Fatalf("enter as %q: %v", name, err)
+	}
+	speak(s.t, ctx, lang)
+}
+
+// speak chooses a language at the page's foot and waits for the page that follows.
+func speak(t *testing.T, ctx context.Context, lang string) {
+	t.Helper()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS("button[value="+lang+"]"))); err != nil {
+		t.Fatalf("choose %s: %v", lang, err)
 	}
 }
 

@@ -22,7 +22,7 @@ type Config struct {
 	Log      *slog.Logger  // nil means slog.Default()
 
 	// PayIn tells givers where to send money: the account's holder, IBAN and bank, one a line.
-	// Empty: the pages say to ask the operator.
+	// Empty: the instance's own account (Instance.Payto); without that the pages say to ask.
 	PayIn string
 
 	// Test is set in test instances only: http, hosts below .localhost, and a clock that is turned.

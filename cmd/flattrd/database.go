@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fedflattr/flattrd/migrations"
@@ -41,6 +45,20 @@ type cluster struct {
 	done  <-chan struct{} // closed when a private server ended
 }
 
+// watch cancels a context when a private server ends under it; a given server may come back.
+func (c *cluster) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	if c.done == nil {
+		return
+	}
+	go func() {
+		select {
+		case <-c.done:
+			cancel(errors.New("the private database has ended"))
+		case <-ctx.Done():
+		}
+	}()
+}
+
 // open connects to the given server, or starts the private one. A second process on the same data
 // directory is refused by name.
 func (d *Database) open(ctx context.Context) (*cluster, error) {
@@ -70,19 +88,45 @@ func (d *Database) join(ctx context.Context) (*cluster, error) {
 		return d.open(ctx)
 	}
 	c, err := d.open(ctx)
-	if err == nil {
-		return c, nil
+	inUse := new(privatepg.InUseError)
+	if !errors.As(err, &inUse) {
+		return c, err
 	}
-	dir, dirErr := d.dir()
-	if dirErr != nil {
-		return nil, dirErr
-	}
-	at, addressErr := privatepg.AddressOf(filepath.Join(dir, "postgres"))
-	if addressErr != nil {
-		return nil, err
+	at, noAddress := privatepg.AddressOf(inUse.Dir)
+	if noAddress != nil {
+		return nil, err // it is starting or ending
 	}
 	return &cluster{admin: at.DSN("postgres"), stop: func() {}}, nil
 }
+
+// existing opens a database that is there already: a command that looks makes none for a mistyped name.
+func (c *cluster) existing(ctx context.Context, name string) (*pgxpool.Pool, error) {
+	if name == "" {
+		return c.pool(ctx, "")
+	}
+	conn, err := pgx.Connect(ctx, c.admin)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	rows, err := conn.Query(ctx, `
+		select datname from pg_catalog.pg_database where datname like 'flattrd%' or datname = $1 order by datname`, name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	switch {
+	case err != nil:
+		return nil, err
+	case slices.Contains(all, name):
+		return c.pool(ctx, name)
+	case len(all) == 0:
+		return nil, errNoInstance
+	}
+	return nil, fmt.Errorf("no database %s here; there are %s (--database)", name, strings.Join(all, ", "))
+}
+
+var errNoInstance = errors.New("this database holds no instance yet: run serve once")
 
 // pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.
 func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) {

@@ -51,6 +51,9 @@ func (c demoCommand) Run(ctx context.Context, d *Database) error {
 	}
 	defer w.close()
 	defer w.dropAll(context.WithoutCancel(ctx))
+	if err := w.leaveMonthEnd(ctx); err != nil {
+		return err
+	}
 	play := &demo{world: w, out: os.Stderr, people: map[string]*person{}, buttons: map[string]string{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -61,6 +64,11 @@ func (c demoCommand) Run(ctx context.Context, d *Database) error {
 	if err = errors.Join(err, <-served); err != nil {
 		return err
 	}
+	return c.finish(s)
+}
+
+// finish prints what the month came to. Error: ledger.ErrInvariant if the books don't hold.
+func (c demoCommand) finish(s statement) error {
 	if err := c.print(s); err != nil {
 		return err
 	}
@@ -80,12 +88,9 @@ func (c demoCommand) print(s statement) error {
 	return out.Encode(s)
 }
 
-// demoDatabase gives the demo a private PostgreSQL of its own in a temporary directory, so that it
-// runs beside a localserve; a given server is used as it is.
+// demoDatabase gives the demo a temporary data directory, and a private PostgreSQL in it unless a server
+// is given, so that it runs beside a localserve and needs no home.
 func demoDatabase(d *Database) (*Database, func(), error) {
-	if d.DatabaseURL != "" {
-		return d, func() {}, nil
-	}
 	dir, err := os.MkdirTemp("", "flattrd-demo-")
 	if err != nil {
 		return nil, nil, err
@@ -94,7 +99,7 @@ func demoDatabase(d *Database) (*Database, func(), error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, nil, err
 	}
-	return &Database{Data: dir}, func() { _ = os.RemoveAll(dir) }, nil
+	return &Database{DatabaseURL: d.DatabaseURL, Data: dir}, func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // say shows progress.

@@ -67,6 +67,7 @@ func (i *instance) work(ctx context.Context) error {
 	go func() { failed <- i.fed.Work(ctx) }()
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
+	i.tick(ctx) // what fell due while nothing ran, or was interrupted
 	for {
 		select {
 		case err := <-failed:
@@ -77,6 +78,16 @@ func (i *instance) work(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// workOr works, and cancels the context with the reason if it can't: an instance that takes clicks and
+// delivers nothing must not look alive.
+func (i *instance) workOr(ctx context.Context, cancel context.CancelCauseFunc) error {
+	err := i.work(ctx)
+	if err != nil {
+		cancel(fmt.Errorf("%s: %w", i.ledger.Instance().Host, err))
+	}
+	return err
 }
 
 // tick does what is due. A failure is logged and tried again with the next tick.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,9 @@ func newWorld(ctx context.Context, d *Database, port uint16, reset bool) (*world
 	w := &world{port: uint16(l.Addr().(*net.TCPAddr).Port), listener: l}
 	w.closing = append(w.closing, func() { _ = l.Close() })
 	if err := w.open(ctx, d, reset); err != nil {
+		if reset && w.cluster != nil {
+			w.dropAll(context.WithoutCancel(ctx)) // what isn't kept is not left half made either
+		}
 		w.close()
 		return nil, err
 	}
@@ -83,11 +87,11 @@ func newWorld(ctx context.Context, d *Database, port uint16, reset bool) (*world
 
 func (w *world) open(ctx context.Context, d *Database, reset bool) error {
 	dir, err := d.dir()
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("data directory: %w; choose another with FLATTRD_DATA", err)
 	}
 	if w.cluster, err = d.open(ctx); err != nil {
 		return err
@@ -155,27 +159,25 @@ func (w *world) close() {
 
 // serve runs listener and workers until ctx ends; ready is called once both run.
 func (w *world) serve(ctx context.Context, ready func(), more byHost) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w.cluster.watch(ctx, cancel)
 	hosts := byHost{fmt.Sprintf("localhost:%d", w.port): http.HandlerFunc(w.index)}
 	for host, h := range more {
 		hosts[fmt.Sprintf("%s:%d", host, w.port)] = h
 	}
-	var workers sync.WaitGroup
-	failed := make(chan error, len(w.instances))
+	worked := make(chan error, len(w.instances))
 	for _, i := range w.instances {
 		hosts[i.ledger.Instance().Host] = i.handler
-		workers.Go(func() { failed <- i.work(ctx) })
+		go func() { worked <- i.workOr(ctx, cancel) }()
 	}
 	go ready()
 	err := serveHTTP(ctx, w.listener, hosts)
-	cancel()
-	workers.Wait()
-	close(failed)
-	for workErr := range failed {
-		err = errors.Join(err, workErr)
+	cancel(err)
+	for range w.instances {
+		err = cmp.Or(err, <-worked)
 	}
-	return err
+	return cmp.Or(unlessDone(context.Cause(ctx)), err)
 }
 
 // index says where everything is.
@@ -209,11 +211,23 @@ func (w *world) closeMonth(ctx context.Context) error {
 	return w.turn(ctx, ledger.PeriodEnd(ledger.PeriodOf(now)).Sub(now)+time.Second)
 }
 
+// leaveMonthEnd turns a clock that is about to leave its month into the next one, so that a play of
+// minutes has one month.
+func (w *world) leaveMonthEnd(ctx context.Context) error {
+	now := w.clock.Now()
+	if left := ledger.PeriodEnd(ledger.PeriodOf(now)).Sub(now); left < time.Hour {
+		return w.turn(ctx, left+time.Second)
+	}
+	return nil
+}
+
 // dropAll removes the databases of a world that is over.
 func (w *world) dropAll(ctx context.Context) {
-	for k, i := range w.instances {
+	for _, i := range w.instances {
 		i.pool.Close()
-		name := fmt.Sprintf("flattrd_%s_%d", worldInstances[k].letter, w.port)
+	}
+	for _, i := range worldInstances {
+		name := fmt.Sprintf("flattrd_%s_%d", i.letter, w.port)
 		if err := migrations.DropDatabase(ctx, w.cluster.admin, name); err != nil {
 			fmt.Fprintln(os.Stderr, "flattrd: drop", name, err)
 		}

@@ -36,7 +36,7 @@ type commands struct {
 
 	Failpoint string `env:"FLATTRD_FAILPOINT" hidden:""`
 
-	LogLevel slog.Level       `env:"FLATTRD_LOG_LEVEL" default:"INFO" help:"Least level logged: DEBUG, INFO, WARN or ERROR."`
+	LogLevel *slog.Level      `env:"FLATTRD_LOG_LEVEL" placeholder:"LEVEL" help:"Least level logged: DEBUG, INFO, WARN or ERROR. Default: INFO for serve, WARN for the others."`
 	Version  kong.VersionFlag `help:"Print the version."`
 }
 
@@ -46,10 +46,11 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// run parses and executes one command line, and returns the exit status.
+// run parses and executes one command line, and returns the exit status: 1 if the command failed, 2 if
+// the line is no command, 130 if a signal cut it short.
 func run(ctx context.Context, args []string) int {
 	var c commands
-	parser, err := kong.New(&c, kong.Name("flattrd"), kong.UsageOnError(),
+	parser, err := kong.New(&c, kong.Name("flattrd"),
 		kong.Description("Flattr as a federated service: a monthly budget, divided equally over what you clicked."),
 		kong.Vars{"version": version}, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
@@ -57,24 +58,64 @@ func run(ctx context.Context, args []string) int {
 		return 2
 	}
 	parsed, err := parser.Parse(args)
-	parser.FatalIfErrorf(err)
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})))
+	if err != nil {
+		return misused(parser, err)
+	}
+	command := parsed.Command()
+	slog.SetDefault(slog.New(logHandler(os.Stderr, c.level(command))))
 	err = armFailpoint(c.Failpoint)
 	if err == nil {
 		err = parsed.Run(&c.Database)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() == nil || !errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "flattrd:", explain(err))
 		return 1
+	case command == "serve" || command == "localserve":
+		return 0 // told to stop while it was starting
 	}
-	return 0
+	fmt.Fprintln(os.Stderr, "flattrd: interrupted")
+	return 130
+}
+
+// misused says what is wrong with a command line, on standard error alone: who reads the output of a
+// script that is wrong must not take a help text for it.
+func misused(parser *kong.Kong, err error) int {
+	fmt.Fprintln(os.Stderr, "flattrd:", err)
+	parser.Stdout = os.Stderr
+	if wrong := new(kong.ParseError); errors.As(err, &wrong) {
+		_ = kong.DefaultShortHelpPrinter(kong.HelpOptions{}, wrong.Context)
+	}
+	return 2
+}
+
+// level: a person who types a command wants its answer, an operator wants to see what serve does.
+func (c *commands) level(command string) slog.Level {
+	switch {
+	case c.LogLevel != nil:
+		return *c.LogLevel
+	case command == "serve":
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
+}
+
+// logHandler writes JSON, which machines read, and plain lines where a person looks at a terminal.
+func logHandler(to *os.File, least slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: least}
+	if info, err := to.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return slog.NewTextHandler(to, options)
+	}
+	return slog.NewJSONHandler(to, options)
 }
 
 // explain says what a person can do about an error, where we know.
 func explain(err error) string {
 	var inUse *privatepg.InUseError
 	if errors.As(err, &inUse) {
-		return err.Error() + "\nOnly one flattrd can run on a data directory. Stop the other, or choose another directory with FLATTRD_DATA."
+		return err.Error() + "\nOne flattrd runs on a data directory at a time; FLATTRD_DATA chooses the directory."
 	}
 	return err.Error()
 }

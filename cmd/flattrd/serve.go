@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -10,8 +11,11 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/bojanz/currency"
 
 	"github.com/fedflattr/flattrd/federation/guard"
 	"github.com/fedflattr/flattrd/federation/vocab"
@@ -152,8 +156,25 @@ func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	if err != nil {
 		return err
 	}
+	c.warnKept(i.ledger.Instance(), inst)
 	return c.serve(ctx, db, i)
 }
+
+// warnKept tells of settings that differ from those the books were opened with, which stand.
+func (c serveCommand) warnKept(have, given ledger.Instance) {
+	for _, s := range []struct{ flag, have, given string }{
+		{"--name", have.Name, given.Name}, {"--currency", have.Currency, given.Currency},
+		{"--reciprocity", have.Reciprocity, given.Reciprocity},
+		{"--grace", have.Grace().String(), given.Grace().String()}, {"--payto", have.Payto, given.Payto},
+	} {
+		if s.have != s.given {
+			slog.Warn("serve.setting-kept", "code", "serve.setting-kept", "setting", s.flag, "kept", s.have, "given", s.given)
+		}
+	}
+}
+
+// paytoAddress is what others take for an address (RFC 8905 §3); another one would stop their payments.
+var paytoAddress = regexp.MustCompile(`^payto://[a-z][a-z0-9-]*/[!-~]+$`)
 
 func (c serveCommand) instance() (ledger.Instance, error) {
 	scheme := "https"
@@ -168,6 +189,12 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 	if c.Grace < 24*time.Hour {
 		return ledger.Instance{}, errors.New("--grace: at least 24h, so that the others' final answers can land")
 	}
+	if digits, known := currency.GetDigits(c.Currency); !known || digits != 2 {
+		return ledger.Instance{}, fmt.Errorf("--currency: %q is no ISO 4217 code of a currency with cents, such as EUR", c.Currency)
+	}
+	if c.Payto != "" && !paytoAddress.MatchString(c.Payto) {
+		return ledger.Instance{}, fmt.Errorf("--payto: %q isn't of the form payto://iban/DE75512108001245126199 (RFC 8905)", c.Payto)
+	}
 	name := c.Name
 	if name == "" {
 		name = host
@@ -180,25 +207,18 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 func (c serveCommand) serve(ctx context.Context, db *cluster, i *instance) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if db.done != nil {
-		go func() {
-			select {
-			case <-db.done:
-				cancel(errors.New("the private database has ended"))
-			case <-ctx.Done():
-			}
-		}()
-	}
+	db.watch(ctx, cancel)
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	slog.Info("serve.ready", "code", "serve.ready", "instance", i.ledger.Instance().Host, "listen", l.Addr().String())
 	worked := make(chan error, 1)
-	go func() { worked <- i.work(ctx) }()
+	go func() { worked <- i.workOr(ctx, cancel) }()
 	err = serveHTTP(ctx, l, byHost{i.ledger.Instance().Host: i.handler})
 	cancel(err)
-	return errors.Join(err, <-worked, unlessDone(context.Cause(ctx)))
+	err = cmp.Or(err, <-worked)
+	return cmp.Or(unlessDone(context.Cause(ctx)), err)
 }
 
 func unlessDone(err error) error {

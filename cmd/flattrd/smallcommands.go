@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -51,7 +54,7 @@ func openBooks(ctx context.Context, d *Database, name string, now func() time.Ti
 	if name == "" {
 		name = d.single()
 	}
-	pool, err := c.pool(ctx, name)
+	pool, err := c.existing(ctx, name)
 	if err != nil {
 		c.stop()
 		return nil, err
@@ -64,7 +67,7 @@ func openBooks(ctx context.Context, d *Database, name string, now func() time.Ti
 	}
 	l, err := ledger.Open(ctx, ledger.Options{Pool: pool, Now: now, Outbox: outbox})
 	if errors.Is(err, ledger.ErrNotFound) {
-		err = errors.New("this database holds no instance yet: run serve once")
+		err = errNoInstance
 	}
 	if err != nil {
 		stop()
@@ -75,7 +78,7 @@ func openBooks(ctx context.Context, d *Database, name string, now func() time.Ti
 
 // checkCommand runs every invariant that one instance can see.
 type checkCommand struct {
-	Name string `name:"database" placeholder:"NAME" help:"Database on the server, such as localserve's flattrd_a."`
+	Name string `name:"database" placeholder:"NAME" help:"Database on the server, such as localserve's flattrd_a_8480."`
 	Hash bool   `help:"Also print a hash over business keys, amounts and states."`
 }
 
@@ -146,19 +149,28 @@ func (c operatorCommand) Run(ctx context.Context, d *Database) error {
 		return err
 	}
 	defer b.stop()
-	fmt.Fprint(os.Stderr, "Password (at least 10 characters): ")
-	var password string
-	if _, err := fmt.Fscanln(os.Stdin, &password); err != nil || len(password) < 10 {
-		return errors.New("password: at least 10 characters, one line on standard input")
-	}
-	hash, err := web.HashPassword(password)
+	hash, err := readPassword()
 	if err != nil {
 		return err
 	}
 	m, err := b.CreateOperator(ctx, ledger.Joining{Name: c.Member, PasswordHash: hash, Language: c.Language})
 	if err != nil {
-		return err
+		return fmt.Errorf("%q: %w", c.Member, err)
 	}
 	fmt.Printf("%s/@%s runs this instance now.\n", b.Instance().BaseURL, m.Name)
 	return nil
+}
+
+// readPassword reads a line and returns its argon2id string. Spaces are part of it.
+func readPassword() (string, error) {
+	fmt.Fprint(os.Stderr, "Password (at least 10 characters): ")
+	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	hash, err := web.HashPassword(strings.TrimRight(line, "\r\n"))
+	if wrong := new(ledger.FieldError); errors.As(err, &wrong) {
+		return "", fmt.Errorf("password: %s; one line of at least 10 characters on standard input", wrong.Rule)
+	}
+	return hash, err
 }

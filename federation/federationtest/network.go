@@ -55,6 +55,7 @@ type parcel struct {
 	due    time.Time
 	copies int // still to arrive
 	tries  int
+	err    error // of the last attempt
 }
 
 // fate is what becomes of the attempt under way.
@@ -195,9 +196,10 @@ func (n *Network) try(p *parcel, mayFail bool) bool {
 	n.forgetFlattr(p)
 	outcome, err := n.attempt(p, f)
 	n.count(p, f, outcome)
+	p.err = err
 	switch {
 	case outcome == federation.Stopped:
-		n.w.t.Errorf("%s: refused for good: %v", p, err)
+		n.w.t.Errorf("refused for good: %s", p)
 		n.drop(p)
 	case outcome == federation.Done, f.lose && n.weather.Forget:
 		n.arrived(p)
@@ -263,7 +265,8 @@ func (n *Network) count(p *parcel, f fate, outcome federation.Outcome) {
 }
 
 func (p *parcel) String() string {
-	return fmt.Sprintf("%s tells %s %s %s (message %d, attempt %d)", p.from.Name, p.m.To, p.m.Kind, p.m.Key, p.number, p.tries)
+	return fmt.Sprintf("%s tells %s %s %s (message %d, attempt %d): %v",
+		p.from.Name, p.m.To, p.m.Kind, p.m.Key, p.number, p.tries, p.err)
 }
 
 // faulty does to requests what the weather and cuts say.

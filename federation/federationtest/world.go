@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,7 +64,7 @@ func New(t testing.TB, weather Weather, hosts ...Host) *World {
 		t.Fatal(err)
 	}
 	w := &World{t: t, Clock: ledgertest.NewClock(ledgertest.Start), handlers: map[string]http.Handler{},
-		address: listener.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		address: listener.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap(), log: slog.New(slog.DiscardHandler)}
 	w.Network = newNetwork(w, weather)
 	w.server = &http.Server{Handler: w.Network.faulty(http.HandlerFunc(w.serve)), ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelError)}
 	go func() { _ = w.server.Serve(listener) }()

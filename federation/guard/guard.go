@@ -52,8 +52,9 @@ type Config struct {
 
 // Client makes requests to other servers.
 type Client struct {
-	http *http.Transport // not an http.Client, which has a mind of its own about redirects
-	c    Config
+	http  *http.Transport // not an http.Client, which has a mind of its own about redirects
+	c     Config
+	large chan struct{} // a place for each large body that is being read
 }
 
 // New makes a Client.
@@ -61,7 +62,7 @@ func New(c Config) *Client {
 	d := &dialer{resolve: c.Resolve, net: net.Dialer{Control: guardian(c).Safe}}
 	// HTTP/1.1: one connection is one exchange. A multiplexed one that died unnoticed would take
 	// every delivery to its host with it.
-	return &Client{c: c, http: &http.Transport{
+	return &Client{c: c, large: make(chan struct{}, largeBodies), http: &http.Transport{
 		Proxy:                  nil, // it would resolve and dial for us, unchecked
 		DialContext:            d.dial,
 		TLSClientConfig:        &tls.Config{RootCAs: c.RootCAs, MinVersion: tls.VersionTLS12},

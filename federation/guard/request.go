@@ -86,7 +86,7 @@ func (c *Client) get(ctx context.Context, address, accept string, take func(stri
 			return nil, target, failed
 		}
 		if !isRedirect(resp) {
-			body, err := read(resp, target, take)
+			body, err := c.read(resp, target, take)
 			return body, target, err
 		}
 		_ = resp.Body.Close()
@@ -180,7 +180,7 @@ func (c *Client) request(ctx context.Context, method, target string, body []byte
 
 // read takes a 200 of the right kind, up to the limit; net/http has decompressed it by then. What
 // isn't taken isn't read either: its sender could take its time.
-func read(resp *http.Response, target string, take func(string) bool) ([]byte, error) {
+func (c *Client) read(resp *http.Response, target string, take func(string) bool) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return nil, &Error{Code: CodeStatus, URL: target, Status: resp.StatusCode}
@@ -188,7 +188,7 @@ func read(resp *http.Response, target string, take func(string) bool) ([]byte, e
 	if kind := resp.Header.Get("Content-Type"); !take(kind) {
 		return nil, &Error{Code: CodeContentType, URL: target, Err: fmt.Errorf("%.80q", kind)}
 	}
-	body, err := readBody(resp, MaxBody)
+	body, err := c.readBody(resp, MaxBody)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return nil, &Error{Code: CodeTooLarge, URL: target, Err: err}

@@ -78,7 +78,15 @@ func (w Web) split(iri string) (address, error) {
 		return address{}, err
 	}
 	u, _ := url.Parse(iri)
-	host, err := canonicalName(u)
+	// The authority of a checked IRI ends at the first of these (RFC 3986 §3.2).
+	authority, rest := iri[len(u.Scheme)+len("://"):], ""
+	if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+		authority, rest = authority[:end], authority[end:]
+	}
+	if !strings.HasPrefix(rest, "/") {
+		rest = "/" + rest
+	}
+	host, err := canonicalName(authority, u)
 	if err != nil {
 		return address{}, err
 	}
@@ -88,16 +96,6 @@ func (w Web) split(iri string) (address, error) {
 	port, err := canonicalPort(u)
 	if err != nil {
 		return address{}, err
-	}
-	// The authority of a checked IRI ends at the first of these (RFC 3986 §3.2).
-	rest := iri[len(u.Scheme)+len("://"):]
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[end:]
-	} else {
-		rest = ""
-	}
-	if !strings.HasPrefix(rest, "/") {
-		rest = "/" + rest
 	}
 	return address{scheme: u.Scheme, host: host + port, rest: rest}, nil
 }
@@ -124,12 +122,15 @@ func checkIRI(iri string) error {
 	return nil
 }
 
-func canonicalName(u *url.URL) (string, error) {
-	if strings.ContainsAny(u.Host, "[]%") {
+func canonicalName(authority string, u *url.URL) (string, error) {
+	if strings.ContainsAny(authority, "[]") {
 		return "", &Fault{Code: CodeAddress, Rule: "a host name, not an IP address"}
 	}
 	name, err := hosts.ToASCII(u.Hostname())
-	if err != nil {
+	if err != nil || strings.Contains(authority, "%") { // escapes could hide bytes that are no text
+		return "", &Fault{Code: CodeIRI, Rule: "a host name of the DNS"}
+	}
+	if again, err := hosts.ToASCII(name); err != nil || again != name {
 		return "", &Fault{Code: CodeIRI, Rule: "a host name of the DNS"}
 	}
 	last := name[strings.LastIndexByte(name, '.')+1:]

@@ -275,9 +275,10 @@ func (d Document) plainValueFlows(iri string) (string, bool) {
 	return plain, present
 }
 
-func short(iri string) string {
-	return strings.NewReplacer(NS, "fl:", vfNS, "vf:").Replace(iri)
-}
+// short is a term as people write it, for messages.
+func short(iri string) string { return prefixes.Replace(iri) }
+
+var prefixes = strings.NewReplacer(NS, "fl:", vfNS, "vf:")
 
 func count(value any, path string, max int64) (int64, error) {
 	number, ok := value.(json.Number)

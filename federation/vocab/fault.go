@@ -68,5 +68,7 @@ func at(path string, err error) error {
 
 // pointer appends one reference token to a JSON Pointer (RFC 6901 §3).
 func pointer(path, name string) string {
-	return path + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return path + "/" + pointerEscapes.Replace(name)
 }
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")

@@ -1,0 +1,264 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// crashStages are the rest of the month. Each begins and ends when nobody has anything left to tell.
+var crashStages = []struct {
+	name string
+	play func(*lane) error
+}{
+	{"close", (*lane).closed},
+	{"settle", (*lane).settled},
+	{"pay", (*lane).paid},
+}
+
+// play plays the stages from a given one on.
+func (l *lane) play(from string) error {
+	on := false
+	for _, s := range crashStages {
+		if on = on || s.name == from; !on {
+			continue
+		}
+		if err := s.play(l); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// closed: the processes close the month by themselves, answers become final, and judy leaves.
+func (l *lane) closed() error {
+	if err := l.await("closed"); err != nil {
+		return err
+	}
+	return l.persist(func(ctx context.Context) error {
+		judy, err := l.login(ctx, "judy", "c")
+		if err != nil || judy == nil {
+			return err // the account is deleted already
+		}
+		if err := judy.open(ctx, judy.base+"/settings/delete"); err != nil {
+			return err
+		}
+		return judy.submit(ctx, "/settings/delete", map[string]string{"password": playPassword})
+	})
+}
+
+// settled: grace ends, the processes settle and claim by themselves.
+func (l *lane) settled() error {
+	if err := l.turn(l.ahead + 24*time.Hour + time.Minute); err != nil {
+		return err
+	}
+	return l.await("settled")
+}
+
+// paid: every operator pays what is owed, and confirms what arrived.
+func (l *lane) paid() error {
+	if err := l.eachOperator(l.pay); err != nil {
+		return err
+	}
+	if err := l.await("settled"); err != nil {
+		return err
+	}
+	if err := l.eachOperator(l.confirm); err != nil {
+		return err
+	}
+	return l.await("settled")
+}
+
+// login returns nil for who can't log in.
+func (l *lane) login(ctx context.Context, name, letter string) (*person, error) {
+	p := &person{l.browser(), name, letter, "http://" + worldHost(letter, l.port)}
+	if err := p.open(ctx, p.base+"/login"); err != nil {
+		return nil, err
+	}
+	err := p.submit(ctx, "/login", map[string]string{"name": name, "password": playPassword})
+	if err != nil && !unanswered(err) {
+		return nil, nil
+	}
+	return p, err
+}
+
+// eachOperator is what the three do at the same time.
+func (l *lane) eachOperator(do func(context.Context, *person) error) error {
+	all := make([]error, len(worldInstances))
+	var operators sync.WaitGroup
+	for k, i := range worldInstances {
+		operators.Go(func() {
+			all[k] = l.persist(func(ctx context.Context) error {
+				op, err := l.login(ctx, "op", i.letter)
+				if err == nil && op == nil {
+					err = errors.New("op can't log in")
+				}
+				if err == nil {
+					err = do(ctx, op)
+				}
+				return err
+			})
+		})
+	}
+	operators.Wait()
+	return errors.Join(all...)
+}
+
+// persist is a person whom the server didn't answer: who tries again, from the start, looking at what
+// is there.
+func (l *lane) persist(do func(context.Context) error) error {
+	for {
+		err := do(l.ctx)
+		switch {
+		case context.Cause(l.ctx) != nil:
+			return errors.Join(context.Cause(l.ctx), err)
+		case !unanswered(err):
+			return err
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+func unanswered(err error) bool {
+	var noAnswer *url.Error
+	return errors.As(err, &noAnswer) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// pay orders and reports the payment to each peer that the page doesn't show already.
+func (l *lane) pay(ctx context.Context, op *person) error {
+	for _, i := range worldInstances {
+		if i.letter == op.letter {
+			continue
+		}
+		if err := l.payOne(ctx, op, worldHost(i.letter, l.port)); err != nil {
+			return fmt.Errorf("%s pays %s: %w", op.letter, i.letter, err)
+		}
+	}
+	return nil
+}
+
+func (l *lane) payOne(ctx context.Context, op *person, host string) error {
+	if err := op.open(ctx, op.base+"/admin/peers"); err != nil {
+		return err
+	}
+	if err := op.submit(ctx, "/admin/peers/threshold", map[string]string{"host": host, "threshold": "0.01"}); err != nil {
+		return err
+	}
+	if err := op.open(ctx, op.base+"/admin/payments"); err != nil {
+		return err
+	}
+	if op.payment(host).Length() == 0 {
+		if err := op.submit(ctx, "/admin/payments", map[string]string{"host": host}); err != nil {
+			return err
+		}
+	}
+	sent := op.payment(host).Find("form[action$='/sent']")
+	if sent.Length() == 0 {
+		return nil
+	}
+	return op.submit(ctx, sent.AttrOr("action", ""), nil)
+}
+
+// payment is what the page shows of an outgoing payment to a host.
+func (p *person) payment(host string) *goquery.Selection {
+	return p.doc.Find("section[aria-labelledby=out] li").FilterFunction(func(_ int, card *goquery.Selection) bool {
+		return card.Find("strong").First().Text() == host
+	})
+}
+
+// confirm confirms, one after the other, what the page shows as announced.
+func (l *lane) confirm(ctx context.Context, op *person) error {
+	for {
+		if err := op.open(ctx, op.base+"/admin/payments"); err != nil {
+			return err
+		}
+		received := op.doc.Find("form[action$='/received']").First()
+		if received.Length() == 0 {
+			return nil
+		}
+		if err := op.submit(ctx, received.AttrOr("action", ""), nil); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits until the month has the state everywhere and nobody has anything left to tell. The
+// databases are read one after the other, so it takes two looks between which nothing was enqueued:
+// in between them there was a moment at which nothing waited anywhere.
+func (l *lane) await(state string) error {
+	var before []int64
+	for {
+		newest, err := l.quiet(state)
+		switch {
+		case context.Cause(l.ctx) != nil:
+			return fmt.Errorf("not %s and quiet: %w", state, context.Cause(l.ctx))
+		case err != nil:
+			return err
+		case newest != nil && slices.Equal(newest, before):
+			return nil
+		}
+		before = newest
+		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+// quiet returns each instance's newest message, or nil while one waits or a month isn't there yet.
+func (l *lane) quiet(state string) (newest []int64, err error) {
+	for _, b := range l.books {
+		var last int64
+		var there bool
+		if err := b.pool.QueryRow(l.ctx, `
+			select coalesce(max(id), 0), count(*) filter (where state in
+			  ('available', 'pending', 'retryable', 'running', 'scheduled')) = 0
+			  and exists (select from month m where m.period = $1 and m.state = $2)
+			from river_job`, l.month, state).Scan(&last, &there); err != nil || !there {
+			return nil, err
+		}
+		newest = append(newest, last)
+	}
+	return newest, nil
+}
+
+// outcome checks the books, each by itself and all together, and returns the hashes that the program
+// prints.
+func (l *lane) outcome(ctx context.Context) ([]string, error) {
+	d := &demo{world: &world{instances: l.books}, month: l.month}
+	s, err := d.statement(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.Invariants != "ok" {
+		return nil, fmt.Errorf("%w: %s", ledger.ErrInvariant, s.Invariants)
+	}
+	if n := len(s.Claims); n < 7 { // six pairs, and one claim that was refused
+		return nil, fmt.Errorf("only %d claims: %v", n, s.Claims)
+	}
+	hashes, all := make([]string, len(l.nodes)), make([]error, len(l.nodes))
+	var checks sync.WaitGroup
+	for k, n := range l.nodes {
+		checks.Go(func() {
+			cmd := exec.CommandContext(ctx, l.binary, "check", "--hash")
+			cmd.Env = n.env
+			out, err := cmd.CombinedOutput()
+			hashes[k] = strings.TrimSpace(string(out))
+			if err != nil {
+				all[k] = fmt.Errorf("check --hash of %s: %w: %s", worldInstances[k].letter, err, out)
+			}
+		})
+	}
+	checks.Wait()
+	return hashes, errors.Join(all...)
+}
