@@ -1,7 +1,6 @@
 package federation
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -12,15 +11,25 @@ import (
 )
 
 // Nearly all messages are far below smallBody; ours always are (protocol §11). One beyond it needs one
-// of a few places until it is dealt with, so that fifty large ones at a time don't cost fifty times
+// of a few buffers until it is dealt with, so that fifty large ones at a time don't cost fifty times
 // their size. Who sends large ones slowly makes only large ones wait.
 const (
 	smallBody   = 64 << 10 // bytes
-	largeBodies = 8
-	placeWait   = 10 * time.Second
+	largeBodies = 4
+	bufferWait  = 10 * time.Second
 )
 
-// readBody reads a message of one of the two media types and at most vocab.MaxBytes. done is called when it is dealt with.
+// largeBuffers are made when first needed.
+func largeBuffers() chan []byte {
+	all := make(chan []byte, largeBodies)
+	for range largeBodies {
+		all <- nil
+	}
+	return all
+}
+
+// readBody reads a message of one of the two media types and of at most vocab.MaxBytes. done is called
+// when it is dealt with; body isn't used any more after that.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
 	done = func() {}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil ||
@@ -39,17 +48,26 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 	if len(body) < smallBody {
 		return body, done, nil
 	}
+	var buffer []byte
 	select {
-	case s.large <- struct{}{}:
-		done = func() { <-s.large }
-	case <-time.After(placeWait):
+	case buffer = <-s.large:
+	case <-time.After(bufferWait):
 		return nil, done, refuse(http.StatusServiceUnavailable, "inbox.busy", "", "too many large messages at a time")
 	}
-	all := bytes.NewBuffer(body)
-	if _, err := all.ReadFrom(limited); err != nil {
+	if buffer == nil {
+		buffer = make([]byte, vocab.MaxBytes+1)
+	}
+	done = func() { s.large <- buffer }
+	size := copy(buffer, body)
+	for err == nil { // the limited reader ends before the buffer is full
+		var n int
+		n, err = limited.Read(buffer[size:])
+		size += n
+	}
+	if !errors.Is(err, io.EOF) {
 		return nil, done, tooLarge(err)
 	}
-	return all.Bytes(), done, nil
+	return buffer[:size], done, nil
 }
 
 func tooLarge(err error) error {

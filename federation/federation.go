@@ -37,14 +37,14 @@ type Server struct {
 	mu   sync.Mutex
 	keys map[keyName]signature.PrivateKey // of our actors, once read
 
-	large   chan struct{} // places for large messages
-	lookups lookups // what came of fetching others' keys
+	large   chan []byte // buffers for large messages
+	lookups lookups     // what came of fetching others' keys
 }
 
 // New makes a Server. It does nothing by itself: Handler serves, Work delivers.
 func New(c Config) *Server {
 	s := &Server{ledger: c.Ledger, pool: c.Pool, client: c.Client, web: c.Web, log: c.Log, version: c.Version,
-		inst: c.Ledger.Instance(), keys: map[keyName]signature.PrivateKey{}, large: make(chan struct{}, largeBodies),
+		inst: c.Ledger.Instance(), keys: map[keyName]signature.PrivateKey{}, large: largeBuffers(),
 		lookups: lookups{now: c.Ledger.Now}}
 	if s.log == nil {
 		s.log = slog.Default()

@@ -21,7 +21,8 @@ import (
 //     and its line refused later (protocol §7, Deletion); nobody clicks on what the departed owned
 //   - payments: an order pays what is accepted by then, and the payees' side decides about a notice it has
 //   - withdrawals: they take what is there
-//   - lowering a budget: money that returns tops up the budget as it then stands
+//   - lowering a budget: money that returns tops up the budget as it then stands. Raising it may come at
+//     any time, before any money returns lowering may too
 //   - following and unfollowing: ActivityPub knows no tombstone for a Follow, and no money hangs on it
 type plan struct {
 	seed     uint64
@@ -86,6 +87,7 @@ func newPlan(seed uint64) plan {
 		a.turnOfMonth(time.January)
 		a.money(date(time.January, 3, 0), false)
 	}
+	a.end()
 	slices.SortStableFunc(a.steps, func(x, y step) int { return x.at.Compare(y.at) })
 	return a.plan
 }
@@ -146,7 +148,7 @@ func (a *author) fund(p person, from, to time.Time) {
 	}
 	cents := int64(1 + a.IntN(900))
 	a.do(a.between(from, to), "deposit", p.handle(), "", cents)
-	a.do(a.between(from, to), "budget", p.handle(), "", 1+a.Int64N(cents+50))
+	a.do(a.between(from, to), "raise", p.handle(), "", 1+a.Int64N(cents+50))
 }
 
 // clicks draws flattrs, doubled, undone, and made again.
@@ -214,6 +216,17 @@ func (a *author) turnOfMonth(month time.Month) {
 	for _, host := range []string{"a", "b", "c"} {
 		a.do(date(month, 2, 2), "tick", host, "", 0)
 	}
+}
+
+// end closes the month that is open: until then an answer may be for the time being, and which it is
+// depends on whether the payee had a budget when the Like came.
+func (a *author) end() {
+	last := slices.MaxFunc(a.steps, func(x, y step) int { return x.at.Compare(y.at) }).at
+	at := ledger.PeriodEnd(ledger.PeriodOf(last))
+	for _, host := range []string{"a", "b", "c"} {
+		a.do(at, "tick", host, "", 0)
+	}
+	a.do(at.Add(20*time.Hour), "lull", "", "", 0)
 }
 
 // december goes on while November's claims are under way.

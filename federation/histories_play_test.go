@@ -97,6 +97,12 @@ func (s *stage) act(ctx context.Context, st step) (string, error) {
 		return "", err
 	case "budget":
 		return "", i.SetBudget(ctx, by.ID, st.n*10_000)
+	case "raise":
+		m, err := i.Ledger.Member(ctx, by.ID)
+		if err != nil {
+			return "", err
+		}
+		return "", i.SetBudget(ctx, by.ID, max(m.Budget, st.n*10_000))
 	case "flattr":
 		return s.flattr(ctx, st)
 	case "undo":

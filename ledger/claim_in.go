@@ -72,16 +72,16 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 // checkOffer is what can be judged without the books: form, total, digest.
 func (l *Ledger) checkOffer(o ClaimOffer) error {
 	var sum int64
-	seen := map[string]bool{}
-	for _, line := range o.Lines {
-		if line.Amount <= 0 || line.Amount > maxAmount-sum {
+	for i, line := range o.Lines {
+		switch {
+		case line.Amount <= 0 || line.Amount > maxAmount-sum:
 			return &ClaimFault{Code: "total-mismatch", Detail: "a line's amount is out of range"}
-		}
-		if seen[line.Payee] {
+		case i > 0 && line.Payee == o.Lines[i-1].Payee:
 			return &ClaimFault{Code: "malformed", Detail: "payee twice: " + line.Payee}
+		case i > 0 && line.Payee < o.Lines[i-1].Payee: // the digest is of the order, which isn't stored
+			return &ClaimFault{Code: "malformed", Detail: "lines aren't sorted by payee"}
 		}
 		sum += line.Amount
-		seen[line.Payee] = true
 	}
 	digest, err := LinesDigest(o.Lines)
 	switch {
@@ -169,14 +169,26 @@ func (tx *Tx) supersede(ctx context.Context, p Peer, o ClaimOffer) (id *int64, c
 	return &old.ID, nil, err
 }
 
+// buryClaim takes the number of a claim that was never seen from its id, which must be of the same
+// key: else one peer could bury what another is yet to send.
 func (tx *Tx) buryClaim(ctx context.Context, p Peer, o ClaimOffer) (*int64, error, error) {
-	n, err := strconv.ParseInt(o.Supersedes[strings.LastIndexByte(o.Supersedes, '/')+1:], 10, 32)
-	if err != nil || n < 1 || int32(n) >= o.N {
+	key, number := cutLast(o.Supersedes)
+	n, err := strconv.ParseInt(number, 10, 32)
+	if own, _ := cutLast(o.IRI); err != nil || n < 1 || int32(n) >= o.N || key != own {
 		return nil, nil, &ClaimFault{Code: "malformed", Detail: "supersedes names no earlier claim"}
 	}
 	id, err := tx.insertClaim(ctx, Claim{Direction: "in", Peer: p.ID, Period: o.Period, Currency: o.Currency,
 		N: int32(n), IRI: o.Supersedes, State: Superseded}, nil)
+	if isUnique(err) {
+		return nil, nil, &ClaimFault{Code: "malformed", Detail: "the superseded n is taken by another id"}
+	}
 	return &id, nil, err
+}
+
+// cutLast cuts an id at its last slash.
+func cutLast(iri string) (before, after string) {
+	at := strings.LastIndexByte(iri, '/')
+	return iri[:at+1], iri[at+1:]
 }
 
 // judgeLines finds the payees; only they can be wrong without the claim being at fault.

@@ -214,8 +214,8 @@ func (tx *Tx) answeredAgain(ctx context.Context, c Claim, a ClaimAnswer) (confli
 		if err != nil {
 			return nil, err
 		}
-		slices.SortFunc(a.Refusals, func(x, y Refusal) int { return cmp.Compare(x.Payee, y.Payee) })
-		same = slices.Equal(first, a.Refusals)
+		again := slices.SortedFunc(slices.Values(a.Refusals), func(x, y Refusal) int { return cmp.Compare(x.Payee, y.Payee) })
+		same = slices.Equal(first, again)
 	}
 	if same {
 		return nil, nil
@@ -235,10 +235,16 @@ func (tx *Tx) accepted(ctx context.Context, c Claim, payto string) error {
 	return tx.settleClaim(ctx, c.ID)
 }
 
+// lineReasons are what a payee's home may refuse a line for (protocol §8).
+var lineReasons = map[string]bool{"unknown-payee": true, "not-accepting": true, "blocked": true, "deleted": true}
+
 // refusedBy returns the refused lines' shares and offers the rest.
 func (tx *Tx) refusedBy(ctx context.Context, c Claim, refusals []Refusal, open string) error {
 	reasons := map[string]string{}
 	for _, r := range refusals {
+		if !lineReasons[r.Reason] {
+			return &ClaimFault{Code: "malformed", Detail: "no reason to refuse a line: " + r.Reason}
+		}
 		reasons[r.Payee] = r.Reason
 	}
 	lines, _, err := readLines(ctx, tx, c.ID)
@@ -246,7 +252,7 @@ func (tx *Tx) refusedBy(ctx context.Context, c Claim, refusals []Refusal, open s
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return reasons[l.Payee] != "" })
-	if len(reasons) == 0 || len(lines)-len(rest) != len(reasons) {
+	if len(refusals) == 0 || len(lines)-len(rest) != len(refusals) {
 		return &ClaimFault{Code: "malformed", Detail: "rejected lines must name payees of the claim, each once"}
 	}
 	for payee, reason := range reasons {

@@ -26,8 +26,11 @@ const depositQuery = `
 // deposit if all is the same (ErrConflict otherwise). FieldError: name unknown, amount, reference.
 func (l *Ledger) RecordDeposit(ctx context.Context, operator int64, name string, amount int64, reference string) (Deposit, error) {
 	reference = strings.TrimSpace(reference)
-	if reference == "" || len(reference) > 140 {
+	if reference == "" {
 		return Deposit{}, refused("reference", "required")
+	}
+	if len(reference) > 140 {
+		return Deposit{}, refused("reference", "too-long")
 	}
 	if amount <= 0 || amount > maxAmount || amount%microPerCent != 0 {
 		return Deposit{}, refused("amount", "amount")

@@ -198,7 +198,7 @@ type Verdict struct {
 
 // FlattrAnswered records the payee's home's answer. The first final answer stands; an answer to a
 // flattr that was undone or carried since changes nothing. ErrNotFound: no such flattr.
-// ErrRefused: the answer isn't that instance's to give.
+// ErrRefused: the answer isn't that instance's to give, or is none (FieldError "answer": unknown).
 func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	id, err := l.flattrID(v.Like)
 	if err != nil {
@@ -246,12 +246,17 @@ func (tx *Tx) answer(ctx context.Context, f Flattr, v Verdict) error {
 	if f.State != Sent && f.State != Held {
 		return nil
 	}
-	state, reason := Accepted, (*string)(nil)
+	var state string
+	var reason *string
 	switch v.Answer {
+	case "accept":
+		state = Accepted
 	case "tentative":
 		state = Held
 	case "reject":
 		state, reason = Rejected, &v.Reason
+	default:
+		return refused("answer", "unknown")
 	}
 	_, err := tx.Exec(ctx, `update flattr set state = $2, reason = $3, answered_at = $4 where id = $1`,
 		f.ID, state, reason, tx.at)

@@ -53,6 +53,10 @@ func (l *Ledger) PinPeer(ctx context.Context, id PeerIdentity) (Peer, error) {
 		if p, err = tx.peer(ctx, id.Host); err != nil {
 			return err
 		}
+		// Locked, so that of two keys that come at once the first is pinned.
+		if p, err = row[Peer](ctx, tx, `select `+peerColumns+` from peer where id = $1 for no key update`, p.ID); err != nil {
+			return err
+		}
 		if p.AccountingKey != "" && p.AccountingKey != id.AccountingKey {
 			return fmt.Errorf("%w: the accounting key of %s changed", ErrConflict, id.Host)
 		}
@@ -73,7 +77,7 @@ func (l *Ledger) Peer(ctx context.Context, host string) (Peer, error) {
 // peer's operator. The key that was compared is named, so that a change in between isn't confirmed.
 func (l *Ledger) ConfirmPeerKey(ctx context.Context, operator int64, host, key string) error {
 	return l.changePeer(ctx, operator, host, `
-		update peer set key_confirmed_at = $2, key_confirmed_by = $3 where host = $1 and accounting_key = $4`, key)
+		update peer set key_confirmed_at = $2, key_confirmed_by = $3 where host = $1 and accounting_key = $4 and accounting_key <> ''`, key)
 }
 
 // SetThreshold sets the smallest payment made to a peer: whole cents, at least one.

@@ -241,7 +241,7 @@ func TestLateAnswer(t *testing.T) {
 	begin := time.Now()
 	v.submit("/intents/flattr").wants(200, "/f/"+s.button.ID+"/done").says("h1", "On its way")
 	s.post.Unlock()
-	if took := time.Since(begin); took < answerWait || took > answerWait+2*time.Second {
+	if took := time.Since(begin); took < answerWait || took > answerWait+8*time.Second {
 		t.Errorf("waited %v", took)
 	}
 	s.deliver()
@@ -338,9 +338,13 @@ func TestThingRemembered(t *testing.T) {
 	s.a.Fund(s.alice, 1_000_000)
 	v := s.browser().logIn(s.a, "alice").get(s.intent()).wants(200, "/intents/flattr")
 	b := s.b
+	s.post.Lock()
 	delete(s.places, "b.localhost:"+s.port)
+	s.post.Unlock()
 	v.get(s.intent()).wants(200, "/intents/flattr").says("h1", "essay")
+	s.post.Lock()
 	s.places["b.localhost:"+s.port] = b
+	s.post.Unlock()
 }
 
 // TestCounts: what other sites read is small, cacheable, and says nothing of the reader.

@@ -50,8 +50,8 @@ func (l *lane) turn(ahead time.Duration) error {
 	return writeClock(l.clockFile(), ahead)
 }
 
-// begin copies a snapshot and starts the three processes on it, with the failpoint armed in each.
-func (l *lane) begin(ctx context.Context, s snapshot, failpoint string) error {
+// begin copies a snapshot and starts the three processes on it, with their failpoints armed.
+func (l *lane) begin(ctx context.Context, s snapshot, armed [3]string) error {
 	l.ctx, l.stop = context.WithCancelCause(ctx)
 	if err := l.turn(s.clock); err != nil {
 		return err
@@ -68,7 +68,7 @@ func (l *lane) begin(ctx context.Context, s snapshot, failpoint string) error {
 	for k, b := range l.books {
 		n := &node{env: l.env(k, b.pool.Config().ConnString()), failed: l.stop}
 		l.nodes = append(l.nodes, n)
-		n.begin(l.binary, failpoint)
+		n.begin(l.binary, armed[k])
 	}
 	return nil
 }
@@ -115,9 +115,10 @@ func (l *lane) end(how syscall.Signal) {
 	}
 }
 
-func (l *lane) deaths() (all int32) {
-	for _, n := range l.nodes {
-		all += n.deaths.Load()
+// deaths counts how often each process was killed at its failpoint.
+func (l *lane) deaths() (all [3]int32) {
+	for k, n := range l.nodes {
+		all[k] = n.deaths.Load()
 	}
 	return all
 }

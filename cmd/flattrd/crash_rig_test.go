@@ -158,7 +158,7 @@ func (r *crashRig) playUndisturbed(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := l.begin(ctx, r.snapshots[s.name], ""); err != nil {
+		if err := l.begin(ctx, r.snapshots[s.name], [3]string{}); err != nil {
 			return err
 		}
 		if err := s.play(l); err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,58 +16,57 @@ import (
 	"time"
 )
 
-// crash is a run in which every process kills itself where it first passes the failpoint; from is the
-// stage that the run starts with. Brief ones are those of go test -short.
+// crash is a run in which processes kill themselves at failpoints: a, b and c each at its own. Brief ones
+// are those of go test -short.
 type crash struct {
-	failpoint, from string
-	brief           bool
+	from     string // the stage that the run starts with
+	armed    [3]string
+	brief    bool
+	anywhere bool // one death is enough: not every instance passes every failpoint
 }
 
+// crashes name every failpoint at least once. Those that not all instances pass: b alone gives a final
+// answer at close, has a claim refused, and offers a third one, its successor.
 var crashes = []crash{
-	{failpoint: "close.locked", from: "close"},
-	{failpoint: "close.answered", from: "close"},
-	{failpoint: "close.before-commit", from: "close"},
-	{failpoint: "close.committed", from: "close"},
-	{failpoint: "accept.rendered", from: "close"}, // the final answer to a held flattr
-	{failpoint: "accept.delivered", from: "close"},
+	{from: "close", armed: [3]string{"close.locked", "close.answered", "close.before-commit"}},
+	{from: "close", armed: [3]string{"close.committed", "accept.rendered", "settle.locked"}},
+	{from: "close", armed: [3]string{"settle.split", "accept.delivered", "settle.booked"}, brief: true},
 
-	{failpoint: "settle.locked", from: "settle"},
-	{failpoint: "settle.split", from: "settle"},
-	{failpoint: "settle.booked", from: "settle", brief: true},
-	{failpoint: "settle.before-commit", from: "settle"},
-	{failpoint: "settle.committed", from: "settle"},
+	// Rendered is signed and stored, but not sent; delivered is answered with 202, but not noted.
+	{from: "settle", armed: [3]string{"settle.before-commit", "settle.committed", "claim.rendered"}},
+	{from: "settle", armed: [3]string{"claim.stored", "claim.rendered:3", "claim.posted"}},
+	// Committed is booked, but the peer's document isn't kept; taken is that too, but 202 isn't sent.
+	{from: "settle", armed: [3]string{"claim.committed", "claim.delivered:3", "inbox.taken"}, brief: true},
+	{from: "settle", armed: [3]string{"claim.delivered", "answer.reject", "claim-answer.rendered"}},
+	// Kept is the peer's answer, of which the ledger doesn't know yet.
+	{from: "settle", armed: [3]string{"answer.kept", "answer.returned", "answer.accept"}, brief: true},
+	{from: "settle", armed: [3]string{"answer.committed", "claim-answer.delivered", "payment.ordered"}},
 
-	{failpoint: "claim.rendered", from: "settle"}, // signed and stored, not sent
-	{failpoint: "claim.rendered:3", from: "settle"},
-	{failpoint: "claim.stored", from: "settle"},
-	{failpoint: "claim.posted", from: "settle"},
-	{failpoint: "claim.committed", from: "settle", brief: true}, // document not kept, 202 not sent
-	{failpoint: "inbox.taken", from: "settle"},                  // document kept, 202 not sent
-	{failpoint: "claim.delivered", from: "settle"},              // 202 received, job not done
-	{failpoint: "claim.delivered:3", from: "settle"},            // the third of b is the successor
+	// Prepared and changed are committed, but the operator sees no page; the third change is the first
+	// payment that is confirmed as received.
+	{from: "pay", armed: [3]string{"payment.prepared", "payment.sent", "payment.changed"}},
+	{from: "pay", armed: [3]string{"payment.rendered", "payment.announced", "payment.delivered"}},
+	{from: "pay", armed: [3]string{"inbox.taken:2", "payment.allocated", "payment.changed:3"}, brief: true},
+	{from: "pay", armed: [3]string{"payment-answer.rendered", "payment.posted", "payment-answer.delivered"}},
+	{from: "pay", armed: [3]string{"payment.answered", "inbox.taken", "payment.answered:2"}},
+}
 
-	{failpoint: "claim-answer.rendered", from: "settle"},
-	{failpoint: "answer.kept", from: "settle"}, // the peer's document stored, the ledger not yet told
-	{failpoint: "answer.accept", from: "settle"},
-	{failpoint: "answer.reject", from: "settle"},
-	{failpoint: "answer.returned", from: "settle"},
-	{failpoint: "answer.committed", from: "settle"},
-	{failpoint: "claim-answer.delivered", from: "settle", brief: true},
+var eachCrash = flag.Bool("crash.each", false, "crash at each failpoint in a run of its own, in all three instances")
 
-	{failpoint: "payment.ordered", from: "pay"},
-	{failpoint: "payment.prepared", from: "pay"}, // the operator sees no page
-	{failpoint: "payment.sent", from: "pay"},
-	{failpoint: "payment.changed", from: "pay"}, // sent, the operator sees no page
-	{failpoint: "payment.rendered", from: "pay"},
-	{failpoint: "payment.announced", from: "pay"},
-	{failpoint: "inbox.taken:2", from: "pay"},
-	{failpoint: "payment.delivered", from: "pay"},
-	{failpoint: "payment.allocated", from: "pay"},
-	{failpoint: "payment.changed:3", from: "pay", brief: true}, // the first that is confirmed as received
-	{failpoint: "payment-answer.rendered", from: "pay"},
-	{failpoint: "payment.posted", from: "pay"},
-	{failpoint: "payment.answered", from: "pay"},
-	{failpoint: "payment-answer.delivered", from: "pay"},
+// planned are the runs of this test. The first isn't disturbed: what is compared doesn't vary by itself.
+func planned() []crash {
+	plan := []crash{{from: "close"}}
+	for _, c := range crashes {
+		switch {
+		case *eachCrash:
+			for _, name := range c.armed {
+				plan = append(plan, crash{from: c.from, armed: [3]string{name, name, name}, anywhere: true})
+			}
+		case c.brief || !testing.Short():
+			plan = append(plan, c)
+		}
+	}
+	return plan
 }
 
 // lanesAtOnce: a run mostly waits, for ticks and for messages to be tried again.
@@ -82,28 +82,24 @@ func TestCrashes(t *testing.T) {
 	for n := range lanesAtOnce {
 		lanes.Go(func() {
 			for c := range next {
-				t.Run(c.failpoint+"@"+c.from, func(t *testing.T) { rig.run(t, n, c) })
+				t.Run(c.from+" "+strings.Join(c.armed[:], " "), func(t *testing.T) { rig.run(t, n, c) })
 			}
 		})
 	}
-	next <- crash{from: "close", brief: true} // undisturbed once more: what is compared doesn't vary by itself
-	for _, c := range crashes {
-		if c.brief || !testing.Short() {
-			next <- c
-		}
+	for _, c := range planned() {
+		next <- c
 	}
 	close(next)
 	lanes.Wait()
 }
 
-// run plays the rest of the month with the failpoint armed in all three processes and compares what
-// comes of it.
+// run plays the rest of the month with the failpoints armed and compares what comes of it.
 func (r *crashRig) run(t *testing.T, n int, c crash) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	l := r.lane(n)
 	defer l.end(syscall.SIGKILL)
-	if err := l.begin(ctx, r.snapshots[c.from], c.failpoint); err != nil {
+	if err := l.begin(ctx, r.snapshots[c.from], c.armed); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.play(c.from); err != nil {
@@ -111,13 +107,30 @@ func (r *crashRig) run(t *testing.T, n int, c crash) {
 	}
 	got, err := l.outcome(ctx)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if deaths := l.deaths(); (deaths > 0) != (c.failpoint != "") {
-		t.Errorf("%d processes were killed at %q", deaths, c.failpoint)
+		t.Fatalf("%v\n%s", err, l.logs())
 	}
 	if !slices.Equal(got, r.want) {
 		t.Errorf("hashes are %v, undisturbed %v\n%s", got, r.want, l.logs())
+	}
+	c.checkDeaths(t, l.deaths())
+}
+
+// checkDeaths: a failpoint that is never passed would let its run succeed for nothing.
+func (c crash) checkDeaths(t *testing.T, deaths [3]int32) {
+	if c.anywhere {
+		if deaths == [3]int32{} {
+			t.Errorf("nobody was killed at %s", c.armed[0])
+		}
+		return
+	}
+	for k, name := range c.armed {
+		want := int32(0)
+		if name != "" {
+			want = 1
+		}
+		if deaths[k] != want {
+			t.Errorf("%s was killed %d times at %q", worldInstances[k].letter, deaths[k], name)
+		}
 	}
 }
 
@@ -126,8 +139,10 @@ func TestFailpointsAreCrashed(t *testing.T) {
 	t.Parallel()
 	tested := map[string]bool{}
 	for _, c := range crashes {
-		name, _, _ := strings.Cut(c.failpoint, ":")
-		tested[name] = true
+		for _, armed := range c.armed {
+			name, _, _ := strings.Cut(armed, ":")
+			tested[name] = true
+		}
 	}
 	call := regexp.MustCompile(`\bfailpoint\("([^"]+)"\)`)
 	found := 0

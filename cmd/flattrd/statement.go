@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -192,40 +190,4 @@ func (s statement) unequal() []string {
 		}
 	}
 	return found
-}
-
-// table prints the statement for people.
-func (s statement) table(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\n%s\n\nGIVER\tBUDGET\tFLATTRS\tEACH\tROLLED OVER\tRETURNED\n", s.Month)
-	for _, g := range s.Givers {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", g.Giver, ledger.FormatPlain(g.Budget), len(g.Shares), g.each(),
-			ledger.FormatPlain(g.RolledOver), ledger.FormatPlain(g.Returned))
-	}
-	fmt.Fprint(w, "\nCLAIM FROM\tTO\tAMOUNT\tSTATE\t\t\n")
-	for _, c := range s.Claims {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\t\n", c.From, c.To, ledger.FormatPlain(c.Amount), c.State)
-	}
-	fmt.Fprint(w, "\nPAYEE\tANNOUNCED\tAVAILABLE\tWITHDRAWN\t\t\n")
-	for _, p := range s.Payees {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\t\n", p.Payee, ledger.FormatPlain(p.Announced), ledger.FormatPlain(p.Available),
-			ledger.FormatPlain(p.Withdrawn))
-	}
-	_ = w.Flush()
-	fmt.Fprintf(out, "\nInvariants: %s\n", s.Invariants)
-}
-
-// each is what a flattr came to: one amount, or the two that differ by a micro-unit.
-func (g giverMonth) each() string {
-	if len(g.Shares) == 0 {
-		return "–"
-	}
-	low, high := g.Shares[0].Amount, g.Shares[0].Amount
-	for _, share := range g.Shares {
-		low, high = min(low, share.Amount), max(high, share.Amount)
-	}
-	if low == high {
-		return ledger.FormatPlain(low)
-	}
-	return ledger.FormatPlain(low) + " or " + ledger.FormatPlain(high)
 }

@@ -206,8 +206,8 @@ func (n *Network) try(p *parcel, mayFail bool) bool {
 	default:
 		p.due = n.w.Clock.Now().Add(n.delay() + time.Minute)
 	}
-	for _, i := range n.w.instances {
-		n.collect(i)
+	if to := n.w.at(p.m.To); to != nil {
+		n.collect(to)
 	}
 	return outcome == federation.Done
 }

@@ -108,6 +108,21 @@ func (w *World) At(name string) *Instance {
 	return nil
 }
 
+// at is the instance that a message is for, by an actor or the host; nil if it is none of the world's.
+func (w *World) at(recipient string) *Instance {
+	_, rest, found := strings.Cut(recipient, "://")
+	if !found {
+		rest = recipient
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	for _, i := range w.instances {
+		if i.Ledger.Instance().Host == host {
+			return i
+		}
+	}
+	return nil
+}
+
 // Instances are all, in the order in which they were made.
 func (w *World) Instances() []*Instance { return w.instances }
 

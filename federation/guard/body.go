@@ -16,37 +16,47 @@ type chunk [32 << 10]byte
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
-// Bodies beyond smallBody need one of a few places, so that fifty endless ones at a time don't cost
-// fifty times their limit. Actors and notes are far below it and never wait.
+// Bodies beyond smallBody need one of a few places, until they are used, so that fifty large ones at a
+// time don't cost fifty times their limit. Actors and notes are far below it and never wait.
 const (
 	smallBody   = 2 // chunks
-	largeBodies = 16
+	largeBodies = 4
 )
 
-// readBody reads a decompressed body of at most limit bytes.
-func (c *Client) readBody(resp *http.Response, limit int) ([]byte, error) {
+// readBody reads a decompressed body of at most limit bytes and has it used.
+func (c *Client) readBody(resp *http.Response, limit int, use func(body []byte) error) error {
 	if resp.ContentLength > int64(limit) {
-		return nil, errTooLarge
+		return errTooLarge
 	}
-	return c.readBounded(resp.Request.Context(), resp.Body, limit)
+	return c.readBounded(resp.Request.Context(), resp.Body, limit, use)
 }
 
-func (c *Client) readBounded(ctx context.Context, r io.Reader, limit int) ([]byte, error) {
-	var full []*chunk
-	defer func() {
-		for _, next := range full {
-			chunks.Put(next)
-		}
-		if len(full) > smallBody {
-			<-c.large
-		}
-	}()
-	for size := 0; ; {
+func (c *Client) readBounded(ctx context.Context, r io.Reader, limit int, use func(body []byte) error) error {
+	full, size, err := c.readChunks(ctx, r, limit)
+	if len(full) > smallBody {
+		defer func() { <-c.large }()
+	}
+	var body []byte
+	if err == nil {
+		body = join(full, size)
+	}
+	for _, next := range full {
+		chunks.Put(next)
+	}
+	if err != nil {
+		return err
+	}
+	return use(body)
+}
+
+// readChunks reads to the end. Where there are more than smallBody, a place is held.
+func (c *Client) readChunks(ctx context.Context, r io.Reader, limit int) (full []*chunk, size int, err error) {
+	for {
 		if len(full) == smallBody {
 			select {
 			case c.large <- struct{}{}:
 			case <-ctx.Done():
-				return nil, ctx.Err()
+				return full, size, ctx.Err()
 			}
 		}
 		next := chunks.Get().(*chunk)
@@ -55,13 +65,13 @@ func (c *Client) readBounded(ctx context.Context, r io.Reader, limit int) ([]byt
 		size += n
 		switch {
 		case size > limit:
-			return nil, errTooLarge
+			return full, size, errTooLarge
 		case ctx.Err() != nil: // what ends when its time is over didn't end by itself
-			return nil, ctx.Err()
+			return full, size, ctx.Err()
 		case err == io.EOF:
-			return join(full, size), nil
+			return full, size, nil
 		case err != nil:
-			return nil, err
+			return full, size, err
 		}
 	}
 }

@@ -43,15 +43,15 @@ func (c *Client) web() vocab.Web { return vocab.Web{AllowHTTP: c.c.AllowHTTP} }
 
 // fetchOnce returns what an address answers with, its id, and the address that answered.
 func (c *Client) fetchOnce(ctx context.Context, iri string) (doc vocab.Document, id, final string, err error) {
-	body, final, err := c.get(ctx, iri, vocab.AcceptAS2, vocab.IsAS2)
+	final, err = c.get(ctx, iri, vocab.AcceptAS2, vocab.IsAS2, func(body []byte) error {
+		var fault error
+		if doc, fault = vocab.Decode(body); fault == nil {
+			id, fault = doc.ID()
+		}
+		return fault
+	})
 	if err != nil {
 		return vocab.Document{}, "", final, err
-	}
-	if doc, err = vocab.Decode(body); err == nil {
-		id, err = doc.ID()
-	}
-	if err != nil {
-		return vocab.Document{}, "", final, &Error{Code: CodeDocument, URL: final, Err: theirs(err)}
 	}
 	return doc, id, final, nil
 }
@@ -66,8 +66,12 @@ func (c *Client) Get(ctx context.Context, address, accept string, take func(cont
 	if take == nil {
 		take = isJSON
 	}
-	body, _, err := c.get(ctx, address, accept, take)
-	return body, err
+	var text []byte
+	_, err := c.get(ctx, address, accept, take, func(body []byte) error {
+		text = body
+		return nil
+	})
+	return text, err
 }
 
 func isJSON(contentType string) bool {
@@ -75,19 +79,18 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
-// get follows at most MaxRedirects on one host and returns the body and where it stood.
-func (c *Client) get(ctx context.Context, address, accept string, take func(string) bool) ([]byte, string, error) {
+// get follows at most MaxRedirects on one host, has the body used, and returns where it stood.
+func (c *Client) get(ctx context.Context, address, accept string, take func(string) bool, use func([]byte) error) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, FetchTimeout)
 	defer cancel()
 	target, err := c.target(address)
 	for hops := 0; err == nil; hops++ {
 		resp, failed := c.hop(ctx, target, accept)
 		if failed != nil {
-			return nil, target, failed
+			return target, failed
 		}
 		if !isRedirect(resp) {
-			body, err := c.read(resp, target, take)
-			return body, target, err
+			return target, c.read(resp, target, take, use)
 		}
 		_ = resp.Body.Close()
 		if hops == MaxRedirects {
@@ -96,7 +99,7 @@ func (c *Client) get(ctx context.Context, address, accept string, take func(stri
 		}
 		target, err = c.redirect(target, resp.Header.Get("Location"))
 	}
-	return nil, target, err
+	return target, err
 }
 
 // target is the address in its canonical form, so that what is compared is what is asked. Addresses
@@ -180,22 +183,27 @@ func (c *Client) request(ctx context.Context, method, target string, body []byte
 
 // read takes a 200 of the right kind, up to the limit; net/http has decompressed it by then. What
 // isn't taken isn't read either: its sender could take its time.
-func (c *Client) read(resp *http.Response, target string, take func(string) bool) ([]byte, error) {
+func (c *Client) read(resp *http.Response, target string, take func(string) bool, use func([]byte) error) error {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return nil, &Error{Code: CodeStatus, URL: target, Status: resp.StatusCode}
+		return &Error{Code: CodeStatus, URL: target, Status: resp.StatusCode}
 	}
 	if kind := resp.Header.Get("Content-Type"); !take(kind) {
-		return nil, &Error{Code: CodeContentType, URL: target, Err: fmt.Errorf("%.80q", kind)}
+		return &Error{Code: CodeContentType, URL: target, Err: fmt.Errorf("%.80q", kind)}
 	}
-	body, err := c.readBody(resp, MaxBody)
+	err := c.readBody(resp, MaxBody, func(body []byte) error {
+		if err := use(body); err != nil {
+			return &Error{Code: CodeDocument, URL: target, Err: theirs(err)}
+		}
+		return nil
+	})
 	switch {
 	case errors.Is(err, errTooLarge):
-		return nil, &Error{Code: CodeTooLarge, URL: target, Err: err}
+		return &Error{Code: CodeTooLarge, URL: target, Err: err}
 	case err != nil:
-		return nil, failure(target, err)
+		return failure(target, err)
 	}
-	return body, nil
+	return nil
 }
 
 // Post delivers a body and returns the status. Redirects aren't followed: a signature is for one target.

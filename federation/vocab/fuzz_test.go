@@ -195,7 +195,7 @@ func FuzzCanonical(f *testing.F) {
 	for _, iri := range []string{
 		"https://b.example/users/bob", "HTTPS://BÜCHER.example:443/%7e?utm_source=x&a=%2f#y", "https://0x7f.1/", "https://[::1]/",
 		"https://a@b.example/", "http://a.localhost:8480/actor", "https://b.example/a/../b/./c//?&&x=1&fbclid=2", "https://127。0。0。1/",
-		"https://xn--a.example/", "https://b.example?x#y", "https://b.example:0443", "https://b.example/%", "https://ｂ.example/é",
+		"https://xn--a.example/", "https://b.example?x#y", "https://b.example:0443", "https://b.example/%", "https://ｂ.example/é", "https://b.exp%fe?p",
 	} {
 		f.Add(iri)
 	}

@@ -1,0 +1,174 @@
+package web
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+func TestInvites(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	b := w.browser().logIn(a, "rita").get("/admin").says("main", "Nothing waits for you").get("/admin/invites")
+	for _, uses := range []string{"0", "1001", "x", ""} {
+		b.submit("/admin/invites", "uses", uses, "note", "the choir").wants(422, "/admin/invites").says(".fault", "Between 1 and 1000")
+	}
+	b.submit("/admin/invites", "uses", "3", "note", "the choir").wants(200, "/admin/invites").says("tbody", "the choir", "3", "10 December 2026")
+	link := b.text("tbody code")
+	w.browser().get(link).submit("/join", "name", "anna", "password", testPassword).wants(200, "/home")
+	b.get("/admin/invites").says("tbody", "2")
+}
+
+func TestDeposits(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	a.join("alice")
+	b := w.browser().logIn(a, "rita").get("/admin/deposits").says("main", "No deposits yet")
+	for _, c := range [][4]string{{"nobody", "5", "B1", "No member has this name"}, {"alice", "0", "B1", "whole cents"},
+		{"alice", "5.001", "B1", "whole cents"}, {"alice", "5", " ", "This is needed"}} {
+		b.submit("/admin/deposits", "name", c[0], "amount", c[1], "reference", c[2]).wants(422, "/admin/deposits").says(".fault", c[3])
+	}
+	b.submit("/admin/deposits", "name", "@Alice", "amount", "5,00", "reference", "B1").wants(200, "/admin/deposits")
+	b.says(".notice", "recorded").says("tbody", "alice", "€5.00", "B1")
+	b.submit("/admin/deposits", "name", "alice", "amount", "5", "reference", "B1").wants(200, "/admin/deposits")
+	if n := b.Doc.Find("tbody tr").Length(); n != 1 {
+		t.Errorf("%d deposits of one booking", n)
+	}
+	b.submit("/admin/deposits", "name", "alice", "amount", "6", "reference", "B1").wants(422, "/admin/deposits").says(".fault", "recorded already")
+}
+
+func TestWithdrawals(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	b := s.browser().logIn(s.a, "rita").get("/admin").says(".chores", "1 member wants to be paid").get("/admin/withdrawals")
+	b.says(".cards", "€2.00", "asked for", "DE02120300000000202051", "alice")
+	form := b.Doc.Find("form[action$='/paid']").AttrOr("action", "")
+	b.submit(strings.TrimSuffix(form, "paid")+"refused").wants(200, "/admin/withdrawals").says(".cards", "refused, back with you")
+	b.post(form).wants(409, form).says("h1", "decided already")
+	s.browser().logIn(s.a, "alice").get("/earned").says(".stages", "Available€7.00").get("/withdraw").
+		submit("/withdraw", "amount", "7", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/withdraw")
+	b.get("/admin/withdrawals").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", "")).wants(200, "/admin/withdrawals")
+	b.says(".notice", "Marked as paid")
+	s.browser().logIn(s.a, "alice").get("/earned").says(".stages", "Available€0.00", "Withdrawn€7.00")
+	b.post("/admin/withdrawals/999/paid").wants(404, "/admin/withdrawals/999/paid")
+	b.post("/admin/withdrawals/x/paid").wants(404, "/admin/withdrawals/x/paid")
+}
+
+// offer carries a's claims to b and b's answer back, as federation does.
+func (s *scene) offer() {
+	s.t.Helper()
+	ctx := context.Background()
+	all, err := s.a.Claims(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, c := range all {
+		d, err := s.a.ClaimDocument(ctx, c.IRI)
+		if err == nil {
+			err = s.b.ReceiveClaim(ctx, ledger.ClaimOffer{IRI: d.IRI, Host: hostOf(s.a.Base + "/"), Period: d.Period,
+				Currency: d.Currency, N: d.N, Amount: d.Amount, LineCount: d.LineCount, Digest: d.Digest, Lines: d.Lines, Content: "1"})
+		}
+		if err == nil {
+			err = s.a.ClaimAnswered(ctx, ledger.ClaimAnswer{IRI: d.IRI, Host: hostOf(s.b.Base + "/"), Accepted: true,
+				Payto: "payto://iban/DE75512108001245126199?receiver-name=Instance+B"})
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// notify carries a's payments to b.
+func (s *scene) notify() {
+	s.t.Helper()
+	ctx := context.Background()
+	all, err := s.a.Payments(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, y := range all {
+		if y.State != "sent" {
+			continue
+		}
+		d, err := s.a.PaymentDocument(ctx, y.IRI)
+		n := ledger.PaymentNotice{IRI: d.IRI, Host: hostOf(s.a.Base + "/"), Amount: d.Amount, Currency: d.Currency,
+			Method: d.Method, Reference: d.Reference, PaidAt: *y.PaidAt, Content: "1"}
+		for _, part := range d.Allocations {
+			n.Allocations = append(n.Allocations, ledger.NoticedAllocation{Claim: part.IRI, Amount: part.Amount})
+		}
+		if err == nil {
+			err = s.b.ReceivePayment(ctx, n)
+		}
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestMoneyBetweenInstances walks a claim through both operators' pages: offered, accepted, prepared,
+// sent, confirmed, available.
+func TestMoneyBetweenInstances(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.b.operator("rolf")
+	a, b := s.browser().logIn(s.a, "rita"), s.browser().logIn(s.b, "rolf")
+	a.get("/admin/claims").says("tbody", "November 2026", "we owe", "b.localhost", "€1.1428", "offered")
+	s.offer()
+	a.get("/admin/claims").says("tbody", "accepted", "€0.00")
+	b.get("/admin/claims").says("tbody", "they owe", "a.localhost", "€1.1428", "accepted")
+	bob := s.browser().logIn(s.b, "bob").get("/earned").says(".stages", "Announced€1.1428", "Available€0.00")
+	bob.says("tbody", "November 2026", "a.localhost", "4", "announced")
+
+	a.get("/admin/payments").says("main", "€1.1428", "Smallest payment: €10.00")
+	if a.Doc.Find("form[action='/admin/payments']").Length() != 0 {
+		t.Error("a payment below the threshold is offered")
+	}
+	a.post("/admin/payments", "host", "b.localhost:"+s.port).wants(422, "/admin/payments").says(".fault", "less than the smallest payment")
+	a.get("/admin/peers").submit("/admin/peers/threshold", "threshold", "0").wants(422, "/admin/peers/threshold").says(".fault", "whole cents")
+	a.submit("/admin/peers/threshold", "threshold", "0.01").wants(200, "/admin/peers").says(".notice", "smallest payment")
+	a.get("/admin/payments").submit("/admin/payments").wants(200, "/admin/payments").says(".notice", "now order the transfer")
+	a.says("main", "Transfer €1.14 to b.localhost", "Instance B", "DE75 5121 0800 1245 1261 99", "to be ordered")
+	a.get("/admin").says(".chores", "1 payment waits for your bank order").get("/admin/payments")
+	a.submit(a.Doc.Find("form[action$='/cancel']").AttrOr("action", "")).says("main", "cancelled")
+	a.submit("/admin/payments").submit(a.Doc.Find("form[action$='/sent']").AttrOr("action", "")).says("main", "sent", "€1.14 of it on its way")
+	s.notify()
+
+	b.get("/admin").says(".chores", "1 payment should have arrived").get("/admin/payments").says("main", "announced", "€1.14")
+	received := b.Doc.Find("form[action$='/received']").AttrOr("action", "")
+	b.submit(received, "received", "x").wants(422, received).says(".fault", "whole cents")
+	b.submit(received, "received", "1.14").wants(200, "/admin/payments").says(".notice", "members can use it").says("main", "€1.14 arrived")
+	bob.get("/earned").says(".stages", "Announced€0.0028", "Available€1.14")
+	b.post(strings.TrimSuffix(received, "received")+"not-received").wants(409, strings.TrimSuffix(received, "received")+"not-received")
+}
+
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	ctx := context.Background()
+	b := s.browser().logIn(s.a, "rita").get("/admin").says(".chores", "1 peer’s key hasn’t been compared").get("/admin/peers")
+	b.says(".cards", "b.localhost", "€1.1428", "not compared", fingerprint("z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"))
+	b.post("/admin/peers/key", "host", "b.localhost:"+s.port, "key", "another").wants(404, "/admin/peers/key")
+	b.get("/admin/peers").submit("/admin/peers/key").wants(200, "/admin/peers").says(".cards", "compared 2 December 2026")
+	if _, err := s.a.Pool.Exec(ctx, `update peer set frozen_at = $1, frozen_reason = 'two different answers'`, s.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/admin/peers").says(".cards", "frozen", "two different answers")
+	b.submit("/admin/peers/unfreeze").wants(200, "/admin/peers").says(".notice", "Claims go on")
+	b.get("/admin/months").says("tbody", "December 2026", "open", "November 2026", "settled")
+}
+
+func TestPayto(t *testing.T) {
+	for payto, want := range map[string]string{
+		"payto://iban/DE75512108001245126199?receiver-name=Club": "Club|DE75 5121 0800 1245 1261 99",
+		"payto://iban/SOGEDEFFXXX/DE75512108001245126199":        "DE75 5121 0800 1245 1261 99",
+		"payto://upi/a@b": "payto://upi/a@b", "": "",
+	} {
+		if got := strings.Join(paytoLines(payto), "|"); got != want {
+			t.Errorf("%s: %s", payto, got)
+		}
+	}
+}
