@@ -121,12 +121,10 @@ func (c *cluster) existing(ctx context.Context, name string) (*pgxpool.Pool, err
 	case slices.Contains(all, name):
 		return c.pool(ctx, name)
 	case len(all) == 0:
-		return nil, errNoInstance
+		return nil, fmt.Errorf("no database %s here: run serve or localserve once", name)
 	}
 	return nil, fmt.Errorf("no database %s here; there are %s (--database)", name, strings.Join(all, ", "))
 }
-
-var errNoInstance = errors.New("this database holds no instance yet: run serve once")
 
 // pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.
 func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) {

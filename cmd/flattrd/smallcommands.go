@@ -67,7 +67,7 @@ func openBooks(ctx context.Context, d *Database, name string, now func() time.Ti
 	}
 	l, err := ledger.Open(ctx, ledger.Options{Pool: pool, Now: now, Outbox: outbox})
 	if errors.Is(err, ledger.ErrNotFound) {
-		err = errNoInstance
+		err = errors.New("this database holds no instance yet: run serve once")
 	}
 	if err != nil {
 		stop()
@@ -103,7 +103,11 @@ func (c checkCommand) Run(ctx context.Context, d *Database) error {
 		}
 		fmt.Println(hash)
 	}
-	if len(found) > 0 {
+	switch len(found) {
+	case 0:
+	case 1:
+		return fmt.Errorf("%w: 1 row", ledger.ErrInvariant)
+	default:
 		return fmt.Errorf("%w: %d rows", ledger.ErrInvariant, len(found))
 	}
 	if !c.Hash {

@@ -25,7 +25,7 @@ type Line struct {
 type LineThing struct {
 	Object  string // the thing's id, as in the Likes
 	Flattrs int64  // ≥ 1
-	// Amount is this thing's part in micro-units, if it may be told: see Discreet.
+	// Amount is this thing's part in micro-units, if it may be told (protocol §8).
 	Amount *int64
 }
 

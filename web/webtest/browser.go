@@ -1,5 +1,4 @@
-// Package webtest drives a real Chromium for tests: one browser per test process, a fresh profile
-// (cookies and all) per test. Test instances live below .localhost, which Chromium resolves by
+// Package webtest drives a real Chromium for tests, a fresh one with an empty profile for each. Test instances live below .localhost, which Chromium resolves by
 // itself and treats as secure over plain http, so that cookies, fetch metadata and opener policies
 // behave as they do in production.
 //
@@ -47,39 +46,30 @@ func find(t testing.TB) string {
 	return ""
 }
 
-var shared struct {
-	sync.Once
-	ctx context.Context
-	err error
-}
-
-// Browser opens a new window with a profile of its own and returns its chromedp context.
+// Browser starts a browser for one test and returns its chromedp context; it ends with the test and
+// leaves nothing behind.
 func Browser(t testing.TB) context.Context {
 	t.Helper()
 	path := find(t)
-	shared.Do(func() { shared.ctx, shared.err = launch(path) })
-	if shared.err != nil {
-		t.Fatalf("start %s: %v", path, shared.err)
-	}
-	ctx, closeTab := chromedp.NewContext(shared.ctx, chromedp.WithNewBrowserContext())
-	t.Cleanup(closeTab)
-	// The first run binds the tab's life to its context: it must have no time limit of its own.
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(900, 700)); err != nil {
-		t.Fatalf("open a window: %v", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// launch starts the browser; it ends with the test process, whose pipe it listens on.
-func launch(path string) (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("no-pings", true), chromedp.Flag("lang", "en"))
-	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, _ := chromedp.NewContext(allocator)
-	return ctx, chromedp.Do(ctx)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, forget := chromedp.NewContext(allocator)
+	t.Cleanup(forget)
+	// The first run binds the browser's life to its context, which must have no time limit of its own.
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(900, 700)); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Logf("close the browser: %v", err)
+		}
+	})
+	limited, cancel := context.WithTimeout(ctx, patience)
+	t.Cleanup(cancel)
+	return limited
 }
 
 // Look is how a page is looked at.
