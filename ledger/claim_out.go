@@ -141,6 +141,10 @@ func (tx *Tx) offerClaim(ctx context.Context, p Peer, period, open string, lines
 func (tx *Tx) writeOffer(ctx context.Context, p Peer, period string, lines []Line, supersedes, origin *int64) (int64, Claim, error) {
 	c := Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, State: Offered,
 		LineCount: int32(len(lines)), Supersedes: supersedes, Origin: origin}
+	// Two answers that are refusals of two claims of a month both look for the next n.
+	if err := tx.lockID(ctx, "offers to "+p.Host); err != nil {
+		return 0, c, err
+	}
 	if err := tx.QueryRow(ctx, `
 		select coalesce(max(n), 0) + 1 from claim
 		where direction = 'out' and peer = $1 and period = $2 and currency = $3`,
@@ -203,6 +207,9 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 		return tx.refusedBy(ctx, c, a.Refusals, open)
 	})
 	failpoint("answer.committed")
+	if !a.Accepted {
+		failpoint("answer.refused")
+	}
 	return errors.Join(err, conflict)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -332,5 +333,88 @@ func TestUndoWhileABudgetStarts(t *testing.T) {
 	})
 	if left := collect[int64](t, i.Pool, `select count(*) from flattr where state <> 'undone'`)[0]; left != 0 {
 		t.Errorf("%d clicks came back", left)
+	}
+}
+
+// TestLeaveAtOnce: a payee leaves while others click on the payee's thing and the month closes.
+// Whatever came first, nothing is given to one who left.
+func TestLeaveAtOnce(t *testing.T) {
+	t.Parallel()
+	i := ledgertest.New(t)
+	ctx := context.Background()
+	period := "2026-11"
+	for round := range 4 {
+		leaver := i.Join(fmt.Sprint("leaver", round))
+		_, thing := i.Button(leaver, "1")
+		givers := make([]ledger.Member, 8)
+		for n := range givers {
+			givers[n] = i.Join(fmt.Sprintf("giver%d_%d", round, n))
+			i.Fund(givers[n], 100_000)
+		}
+		i.Clock.Set(ledger.PeriodEnd(period))
+		atOnce(len(givers)+2, func(n int) {
+			err := error(nil)
+			switch n {
+			case len(givers):
+				err = i.DeleteMember(ctx, leaver.ID)
+			case len(givers) + 1:
+				err = i.CloseMonth(ctx, period)
+			default:
+				_, _, err = i.Flattr(ctx, givers[n].ID, thing.ID)
+			}
+			if field := new(ledger.FieldError); err != nil && (!errors.As(err, &field) || field.Rule != ledger.ReasonNotAccepting) {
+				t.Error(err)
+			}
+		})
+		settle(t, i, period)
+		period = ledger.NextPeriod(period)
+		settle(t, i, period)
+		period = ledger.NextPeriod(period)
+		if h, err := i.Holdings(ctx, leaver.ID); err != nil || !h.Nothing() {
+			t.Errorf("one who left has %+v, %v", h, err)
+		}
+	}
+}
+
+// TestRefusalsAtOnce: two claims of one month are refused in part at the same time; each is offered
+// again under a number of its own.
+func TestRefusalsAtOnce(t *testing.T) {
+	t.Parallel()
+	i := ledgertest.New(t)
+	ctx := context.Background()
+	alice := i.Join("alice")
+	i.Fund(alice, 10_000_000)
+	long := strings.Repeat("x", 1500)
+	for _, payee := range []string{"p1", "p2", "p3", "p4"} {
+		for n := range 11 { // two payees fill a claim
+			iri := fmt.Sprintf("https://b.example/buttons/%s-%s-%d", long, payee, n)
+			thing, err := i.SaveThing(ctx, ledger.RemoteThing{IRI: iri, URL: iri, Title: "t", Payee: "https://b.example/users/" + payee, Host: "b.example"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, _, err := i.Flattr(ctx, alice.ID, thing.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := i.FlattrAnswered(ctx, ledger.Verdict{Like: i.Instance().FlattrIRI(f.ID.String()), Host: "b.example", Answer: "accept"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	settle(t, i, "2026-11")
+	refused := []string{"p1", "p3"}
+	atOnce(2, func(n int) {
+		if err := i.ClaimAnswered(ctx, ledger.ClaimAnswer{IRI: i.Instance().ClaimIRI("b.example", "2026-11", "EUR", int32(n+1)), Host: "b.example",
+			Refusals: []ledger.Refusal{{Payee: "https://b.example/users/" + refused[n], Reason: "blocked"}}}); err != nil {
+			t.Error(err)
+		}
+	})
+	claims, err := i.Claims(ctx)
+	var states []string
+	for _, c := range claims {
+		states = append(states, fmt.Sprintf("%d %s", c.N, c.State))
+	}
+	if want := "1 superseded, 2 superseded, 3 offered, 4 offered"; err != nil || strings.Join(states, ", ") != want {
+		t.Errorf("%v, %v", states, err)
 	}
 }

@@ -154,14 +154,21 @@ func (l *Ledger) SetLanguage(ctx context.Context, by int64, language string) err
 
 // DeleteMember closes an account. The member must have nothing here: no means, no earnings, nothing
 // announced or reserved, no withdrawal open (ErrFunds otherwise), because a payee is paid out and a
-// giver settles first (protocol §7). Buttons are removed; the name is never given again; claim
-// lines that come later are refused as "deleted".
+// giver settles first (protocol §7). Buttons are removed; the name is never given again; our givers'
+// flattrs that aren't settled take nothing any more, and claim lines that come later are refused as
+// "deleted".
 func (l *Ledger) DeleteMember(ctx context.Context, by int64) error {
 	return l.tx(ctx, func(tx *Tx) error {
+		if err := tx.holdMonths(ctx); err != nil {
+			return err
+		}
 		if _, err := tx.activeMember(ctx, by, true); err != nil {
 			return err
 		}
 		if err := tx.hasNothing(ctx, by); err != nil {
+			return err
+		}
+		if err := tx.takesNothing(ctx, by); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `update button set removed_at = $2 where owner = $1 and removed_at is null`,
@@ -173,6 +180,30 @@ func (l *Ledger) DeleteMember(ctx context.Context, by int64) error {
 			where id = $1`, by, tx.at)
 		return err
 	})
+}
+
+// holdMonths lets no month be settled and no click be made meanwhile: they would give to one who
+// leaves, and nobody could withdraw that.
+func (tx *Tx) holdMonths(ctx context.Context) error {
+	if _, err := tx.Exec(ctx, `select from month where state = 'closed' order by period for share`); err != nil {
+		return err
+	}
+	for range 2 { // a close that we waited for opened another month, which only a new statement sees
+		tag, err := tx.Exec(ctx, `select from month where state = 'open' for update`)
+		if err != nil || tag.RowsAffected() == 1 {
+			return err
+		}
+	}
+	return ErrNotFound
+}
+
+// takesNothing rejects our givers' unsettled flattrs of a member's things; the others get their part.
+func (tx *Tx) takesNothing(ctx context.Context, id int64) error {
+	_, err := tx.Exec(ctx, `
+		update flattr f set state = 'rejected', reason = $2, answered_at = $3 from thing t, month m
+		where t.id = f.thing and t.member = $1 and m.period = f.period and m.state <> 'settled'
+		  and f.state in ('unfunded', 'sent', 'held', 'accepted')`, id, ReasonNotAccepting, tx.at)
+	return err
 }
 
 func (tx *Tx) hasNothing(ctx context.Context, id int64) error {

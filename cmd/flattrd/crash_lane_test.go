@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,9 @@ func (l *lane) end(how syscall.Signal) {
 	for _, n := range l.nodes {
 		n.end(how)
 	}
+	if l.stop != nil {
+		l.stop(nil)
+	}
 }
 
 // deaths counts how often each process was killed at its failpoint.
@@ -163,6 +167,7 @@ func (n *node) begin(binary, failpoint string) {
 	n.ending.Store(int32(syscall.SIGKILL))
 	go func() {
 		defer close(n.gone)
+		runtime.LockOSThread() // Pdeathsig means the thread that started the process, not ours as a whole
 		for {
 			killed, err := n.run(ctx, binary, failpoint)
 			switch {

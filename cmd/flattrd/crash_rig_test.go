@@ -148,7 +148,7 @@ func (r *crashRig) databases(of string) []string {
 
 // playUndisturbed plays the rest, and keeps the state before each stage.
 func (r *crashRig) playUndisturbed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	l := r.lane(0)
 	defer l.end(syscall.SIGKILL)

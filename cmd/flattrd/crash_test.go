@@ -40,7 +40,7 @@ var crashes = []crash{
 	{from: "settle", armed: [3]string{"claim.delivered", "answer.reject", "claim-answer.rendered"}},
 	// Kept is the peer's answer, of which the ledger doesn't know yet.
 	{from: "settle", armed: [3]string{"answer.kept", "answer.returned", "answer.accept"}, brief: true},
-	{from: "settle", armed: [3]string{"answer.committed", "claim-answer.delivered", "payment.ordered"}},
+	{from: "settle", armed: [3]string{"answer.committed", "answer.refused", "claim-answer.delivered"}},
 
 	// Prepared and changed are committed, but the operator sees no page; the third change is the first
 	// payment that is confirmed as received.
@@ -48,7 +48,7 @@ var crashes = []crash{
 	{from: "pay", armed: [3]string{"payment.rendered", "payment.announced", "payment.delivered"}},
 	{from: "pay", armed: [3]string{"inbox.taken:2", "payment.allocated", "payment.changed:3"}, brief: true},
 	{from: "pay", armed: [3]string{"payment-answer.rendered", "payment.posted", "payment-answer.delivered"}},
-	{from: "pay", armed: [3]string{"payment.answered", "inbox.taken", "payment.answered:2"}},
+	{from: "pay", armed: [3]string{"payment.ordered", "inbox.taken", "payment.answered"}},
 }
 
 var eachCrash = flag.Bool("crash.each", false, "crash at each failpoint in a run of its own, in all three instances")
@@ -95,7 +95,7 @@ func TestCrashes(t *testing.T) {
 
 // run plays the rest of the month with the failpoints armed and compares what comes of it.
 func (r *crashRig) run(t *testing.T, n int, c crash) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	l := r.lane(n)
 	defer l.end(syscall.SIGKILL)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +22,8 @@ import (
 type Database struct {
 	DatabaseURL string `name:"database-url" env:"FLATTRD_DATABASE_URL" help:"PostgreSQL 15 or newer to use. Without it a private one runs in the data directory."`
 	Data        string `env:"FLATTRD_DATA" type:"path" help:"Data directory. Default: flattrd in the XDG data home."`
+
+	passing bool // the data is gone with the process, so nothing waits for a disk
 }
 
 // dir is the data directory: FLATTRD_DATA, else the XDG data home.
@@ -53,10 +56,26 @@ func (c *cluster) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	go func() {
 		select {
 		case <-c.done:
-			cancel(errors.New("the private database has ended"))
+			cancel(errDatabaseEnded)
 		case <-ctx.Done():
 		}
 	}()
+}
+
+var errDatabaseEnded = errors.New("the private database has ended")
+
+// blame finds the cause of a failure that came first: when a server ends, its clients notice a moment
+// before its parent does.
+func (c *cluster) blame(err error) error {
+	if err == nil || c.done == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	select {
+	case <-c.done:
+		return errDatabaseEnded
+	case <-time.After(time.Second):
+		return err
+	}
 }
 
 // open connects to the given server, or starts the private one. A second process on the same data
@@ -69,7 +88,11 @@ func (d *Database) open(ctx context.Context) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := privatepg.Start(ctx, privatepg.Config{Dir: filepath.Join(dir, "postgres"), Logger: slog.Default()})
+	config := privatepg.Config{Dir: filepath.Join(dir, "postgres"), Logger: slog.Default()}
+	if d.passing {
+		config.Settings = map[string]string{"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+	}
+	server, err := privatepg.Start(ctx, config)
 	if err != nil {
 		return nil, err
 	}

@@ -64,12 +64,12 @@ func (c demoCommand) Run(ctx context.Context, d *Database) error {
 	if err = errors.Join(err, <-served); err != nil {
 		return err
 	}
-	return c.finish(s)
+	return c.finish(os.Stdout, s)
 }
 
 // finish prints what the month came to. Error: ledger.ErrInvariant if the books don't hold.
-func (c demoCommand) finish(s statement) error {
-	if err := c.print(s); err != nil {
+func (c demoCommand) finish(out io.Writer, s statement) error {
+	if err := c.print(out, s); err != nil {
 		return err
 	}
 	if s.Invariants != "ok" {
@@ -78,14 +78,14 @@ func (c demoCommand) finish(s statement) error {
 	return nil
 }
 
-func (c demoCommand) print(s statement) error {
+func (c demoCommand) print(out io.Writer, s statement) error {
 	if !c.JSON {
-		s.table(os.Stdout)
+		s.table(out)
 		return nil
 	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
-	return out.Encode(s)
+	document := json.NewEncoder(out)
+	document.SetEscapeHTML(false)
+	return document.Encode(s)
 }
 
 // demoDatabase gives the demo a temporary data directory, and a private PostgreSQL in it unless a server
@@ -99,7 +99,7 @@ func demoDatabase(d *Database) (*Database, func(), error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, nil, err
 	}
-	return &Database{DatabaseURL: d.DatabaseURL, Data: dir}, func() { _ = os.RemoveAll(dir) }, nil
+	return &Database{DatabaseURL: d.DatabaseURL, Data: dir, passing: true}, func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // say shows progress.

@@ -177,7 +177,7 @@ func (w *world) serve(ctx context.Context, ready func(), more byHost) error {
 	for range w.instances {
 		err = cmp.Or(err, <-worked)
 	}
-	return cmp.Or(unlessDone(context.Cause(ctx)), err)
+	return w.cluster.blame(cmp.Or(unlessDone(context.Cause(ctx)), err))
 }
 
 // index says where everything is.

@@ -1,22 +1,16 @@
+//go:build linux
+
 package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +45,7 @@ func TestN1Addresses(t *testing.T) {
 	}
 	table = append(table, "localhost=127.0.0.1", "two.localhost=10.0.0.1", "two.localhost=127.0.0.1")
 	proxy := "http://127.0.0.1:" + out.port
-	s := &scene{out: out, subject: serveAt(t, 0, setting{"FLATTRD_TEST_RESOLVE", strings.Join(table, ",")},
+	s := &scene{out: out, subject: serveAt(t, 0, overHTTP, setting{"FLATTRD_TEST_RESOLVE", strings.Join(table, ",")},
 		setting{"HTTP_PROXY", proxy}, setting{"HTTPS_PROXY", proxy}, setting{"ALL_PROXY", proxy}, setting{"http_proxy", proxy})}
 	s.thing = s.button(t, "n1")
 	names := []string{"localhost", "two.localhost"}
@@ -92,6 +86,26 @@ func TestN1Addresses(t *testing.T) {
 	if n := out.connections.Load() + out.trapped.Load(); n > 0 {
 		t.Errorf("%d connections were made", n)
 	}
+}
+
+// The same without any hook: names are resolved by the machine, and localhost is what it is.
+func TestN1WithoutHooks(t *testing.T) {
+	program(t)
+	t.Parallel()
+	out := newSecureOutside(t)
+	s := &scene{out: out, subject: serveAt(t, 0)}
+	s.thing = s.button(t, "n1")
+	out.quiet(t, func() {
+		s.refuses(t, s.signedLike(t, out.unserved(t, "localhost")), http.StatusForbidden, "net.blocked")
+		s.refuses(t, s.signedLike(t, out.unserved(t, "127.0.0.1")), http.StatusBadRequest, "iri.address")
+		b := s.login(t, "op")
+		if status := b.get(t, "/intents/flattr?object=https://localhost:"+out.port+"/buttons/x"); status != http.StatusNotFound {
+			t.Errorf("thing: status %d", status)
+		}
+	})
+	plain := out.unserved(t, "n.localhost") // and http isn't taken at all
+	plain.id, plain.keyID = strings.Replace(plain.id, "https:", "http:", 1), strings.Replace(plain.keyID, "https:", "http:", 1)
+	s.refuses(t, s.signedLike(t, plain), http.StatusBadRequest, "iri")
 }
 
 // unserved is an actor of a host that the outside doesn't serve.
@@ -150,8 +164,8 @@ func (s *subject) login(t *testing.T, name string) visitor {
 	t.Helper()
 	b := newBrowser()
 	b.client.Transport = s.client.Transport
-	v := visitor{b, s.base}
-	if err := b.open(context.Background(), s.base+"/login"); err != nil {
+	v := visitor{b, s.door}
+	if err := b.open(context.Background(), s.door+"/login"); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.submit(context.Background(), "/login", map[string]string{"name": name, "password": testPassword}); err != nil {
@@ -262,7 +276,7 @@ func rebound(t *testing.T, more ...setting) (*scene, *names) {
 	program(t)
 	t.Parallel()
 	out, dns := newOutside(t), newNames(t)
-	s := &scene{out: out, subject: serveAt(t, 0, append(more, setting{"FLATTRD_TEST_RESOLVE", "dns://" + dns.address},
+	s := &scene{out: out, subject: serveAt(t, 0, append(more, overHTTP, setting{"FLATTRD_TEST_RESOLVE", "dns://" + dns.address},
 		setting{"FLATTRD_TEST_ALLOW", public + "/32"})...)}
 	s.thing = s.button(t, "n")
 	t.Cleanup(func() { out.untrapped(t) })
@@ -396,7 +410,7 @@ func (s *scene) hops(t *testing.T, to func(host, path, location string)) {
 // isOurs verifies the program's signature of a GET.
 func (s *scene) isOurs(t *testing.T, r seen) {
 	t.Helper()
-	req := must[*http.Request](t)(http.NewRequest(http.MethodGet, s.base+"/actor", nil))
+	req := must[*http.Request](t)(http.NewRequest(http.MethodGet, s.door+"/actor", nil))
 	req.Header.Set("Accept", vocab.AS2MediaType)
 	actor := must[vocab.Actor](t)(vocab.ParseActor(must[vocab.Document](t)(vocab.Decode(s.send(t, req).body))))
 	key := must[signature.PublicKey](t)(signature.ParsePublicPEM(actor.PublicKeys[0].ID, actor.ID, actor.PublicKeys[0].PEM))
@@ -437,21 +451,13 @@ type secureHost struct {
 // newTLS starts it and returns the file of the root certificate.
 func newTLS(t *testing.T) (ca string, h *secureHost) {
 	t.Helper()
-	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	template := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, DNSNames: []string{"tls.localhost"}}
-	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key))
-	ca = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca, certificate := newCertificate(t, "tls.localhost")
 	h = &secureHost{}
 	l := must[net.Listener](t)(net.Listen("tcp", public+":0"))
 	_, h.port, _ = net.SplitHostPort(l.Addr().String())
 	server := &http.Server{ErrorLog: log.New(os.Stderr, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, h.location, http.StatusFound)
-	}), TLSConfig: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+	}), TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}},
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				h.connections.Add(1)

@@ -1,21 +1,31 @@
+//go:build linux
+
 package main
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/multiformats/go-multibase"
 
@@ -29,7 +39,9 @@ const public = "127.0.0.2"
 // outside is all other servers of the network. They share an address and a port; hosts are told apart by
 // name. On the same port of 127.0.0.1 and ::1 traps count who comes.
 type outside struct {
+	scheme      string
 	port        string
+	ca          string       // with https: the file of the root certificate
 	connections atomic.Int64 // to the public address
 	trapped     atomic.Int64 // connections to 127.0.0.1 and ::1
 	mu          sync.Mutex
@@ -47,7 +59,18 @@ type seen struct {
 // newOutside listens. The port is one that is free on all three addresses.
 func newOutside(t *testing.T) *outside {
 	t.Helper()
-	o := &outside{pages: map[string]http.HandlerFunc{}}
+	return (&outside{scheme: "http"}).listen(t)
+}
+
+// newSecureOutside speaks https, as everything does outside of tests.
+func newSecureOutside(t *testing.T) *outside {
+	t.Helper()
+	return (&outside{scheme: "https"}).listen(t)
+}
+
+func (o *outside) listen(t *testing.T) *outside {
+	t.Helper()
+	o.pages = map[string]http.HandlerFunc{}
 	l := must[net.Listener](t)(net.Listen("tcp", public+":0"))
 	_, o.port, _ = net.SplitHostPort(l.Addr().String())
 	for _, private := range []string{"127.0.0.1", "::1"} {
@@ -55,7 +78,7 @@ func newOutside(t *testing.T) *outside {
 		if err != nil {
 			_ = l.Close()
 			t.Logf("port %s of %s: %v; another", o.port, private, err)
-			return newOutside(t)
+			return o.listen(t)
 		}
 		t.Cleanup(func() { _ = trap.Close() })
 		go func() {
@@ -69,24 +92,51 @@ func newOutside(t *testing.T) *outside {
 			}
 		}()
 	}
-	server := &http.Server{Handler: o, ConnState: func(_ net.Conn, state http.ConnState) {
+	server := &http.Server{Handler: o, ErrorLog: log.New(io.Discard, "", 0)}
+	server.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			o.connections.Add(1)
 		}
-	}}
+	}
 	server.SetKeepAlivesEnabled(false) // every request looks the name up again
 	t.Cleanup(func() { _ = server.Close() })
-	go func() { _ = server.Serve(l) }()
+	if o.scheme == "http" {
+		go func() { _ = server.Serve(l) }()
+		return o
+	}
+	var certificate tls.Certificate
+	o.ca, certificate = newCertificate(t, "*.localhost")
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	go func() { _ = server.ServeTLS(l, "", "") }()
 	return o
+}
+
+// newCertificate makes a certificate that is its own root, and the root's file.
+func newCertificate(t *testing.T, name string) (ca string, c tls.Certificate) {
+	t.Helper()
+	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().AddDate(-1, 0, 0),
+		NotAfter: time.Now().AddDate(20, 0, 0), IsCA: true, BasicConstraintsValid: true, DNSNames: []string{name},
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
+	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key))
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return ca, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // reach are the settings with which the program reaches the outside and nothing else.
 func (o *outside) reach() []setting {
-	return []setting{{"FLATTRD_TEST_RESOLVE", "*.localhost=" + public}, {"FLATTRD_TEST_ALLOW", public + "/32"}}
+	reach := []setting{{"FLATTRD_TEST_RESOLVE", "*.localhost=" + public}, {"FLATTRD_TEST_ALLOW", public + "/32"}}
+	if o.scheme == "http" {
+		return append(reach, overHTTP)
+	}
+	return append(reach, setting{"FLATTRD_TEST_CA", o.ca})
 }
 
 // at is the address of a path.
-func (o *outside) at(host, path string) string { return "http://" + host + ":" + o.port + path }
+func (o *outside) at(host, path string) string { return o.scheme + "://" + host + ":" + o.port + path }
 
 // page serves something.
 func (o *outside) page(host, path string, h http.HandlerFunc) {

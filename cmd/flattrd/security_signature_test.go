@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -148,6 +150,7 @@ func TestS2Body(t *testing.T) {
 func TestS3Owner(t *testing.T) {
 	s := newScene(t)
 	mallory := s.out.person(t, "evil.localhost", "mallory")
+	neighbour := s.out.actor(t, "good.localhost", "/users/nat", "Person", mallory.key, nil)
 	keyDocument := func(id string) map[string]any {
 		return map[string]any{"@context": "https://w3id.org/security/v1", "id": id, "type": "Key",
 			"owner": s.bob.id, "publicKeyPem": pemOf(t, mallory.key.Public())}
@@ -163,6 +166,7 @@ func TestS3Owner(t *testing.T) {
 	}
 	for name, keyID := range map[string]string{
 		"a":      mallory.keyID,
+		"a-host": neighbour.keyID, // somebody else on bob's own host
 		"b":      put("evil.localhost", "/keys/1", vocab.AS2MediaType),
 		"b-host": put("good.localhost", "/keys/1", vocab.AS2MediaType), // on bob's own host: bob must list it
 		"c":      put("good.localhost", "/files/key.txt", "text/plain"),
@@ -179,6 +183,11 @@ func TestS3Owner(t *testing.T) {
 			s.refuses(t, forged(t, keyID), http.StatusForbidden, "sig.owner")
 		})
 	}
+	t.Run("a-known", func(t *testing.T) { // and when the key is known already
+		r, _ := s.like(neighbour)
+		s.takes(t, neighbour.sign(t, r))
+		s.refuses(t, forged(t, neighbour.keyID), http.StatusForbidden, "sig.owner")
+	})
 	t.Run("squatted", func(t *testing.T) { // eve lists bob's key as hers: she doesn't take its place
 		eve := s.out.actor(t, "evil.localhost", "/users/eve", "Person", mallory.key, func(doc map[string]any) {
 			id := s.out.at("evil.localhost", "/users/eve")

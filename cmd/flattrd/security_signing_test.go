@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -22,7 +24,7 @@ import (
 func (s *subject) post(body []byte) *http.Request { return s.postTo("/inbox", body) }
 
 func (s *subject) postTo(path string, body []byte) *http.Request {
-	r, err := http.NewRequest(http.MethodPost, s.base+path, bytes.NewReader(body))
+	r, err := http.NewRequest(http.MethodPost, s.door+path, bytes.NewReader(body))
 	if err != nil {
 		panic(err)
 	}

@@ -1,12 +1,9 @@
+//go:build linux
+
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,7 +26,8 @@ import (
 
 // The security cases are black-box tests: the built program serves as a process of its own, a test
 // plays all other servers, and what is asserted is what they can see, what is logged, and what the
-// database holds.
+// database holds. They need Linux, where all of 127/8 is this machine and /proc tells what a process
+// uses.
 
 // built is the program, made by the first test that needs it and removed with the last.
 var built struct {
@@ -69,7 +67,8 @@ func program(t *testing.T) string {
 
 // subject is the program as it serves one instance, and the test's own view of its books.
 type subject struct {
-	host, base string
+	host, base string // as in its ids
+	door       string // what it is asked under: a proxy ends TLS
 	address    string // where it listens
 	events     string // the file of its log
 	clock      string // the file of its clock's offset
@@ -84,13 +83,20 @@ type subject struct {
 // setting is a variable of the program's environment.
 type setting struct{ name, value string }
 
-// serveAt starts the program with its clock moved on by offset, on a database of its own. When the test
-// ends the program is killed, and every invariant of its books is checked.
+// overHTTP makes the program take http below localhost for what it is and for others.
+var overHTTP = setting{"FLATTRD_TEST_HTTP", "true"}
+
+// serveAt starts the program with its clock moved on by offset, on a database of its own. Without settings
+// it runs as in production, with no hook at all. When the test ends the program is killed, and every
+// invariant of its books is checked.
 func serveAt(t *testing.T, offset time.Duration, settings ...setting) *subject {
 	t.Helper()
 	dir := t.TempDir()
-	s := &subject{host: "a.localhost", base: "http://a.localhost", events: filepath.Join(dir, "events"),
+	s := &subject{host: "a.localhost", base: "https://a.localhost", door: "http://a.localhost", events: filepath.Join(dir, "events"),
 		clock: filepath.Join(dir, "clock")}
+	if slices.Contains(settings, overHTTP) {
+		s.base = s.door
+	}
 	s.turn(t, offset)
 	dsn := ledgertest.DSN(t)
 	s.start(t, dsn, settings)
@@ -108,8 +114,10 @@ func (s *subject) start(t *testing.T, dsn string, settings []setting) {
 	cmd := exec.Command(program(t), "serve", "--host", s.host, "--listen", "127.0.0.1:0", "--reciprocity", "off")
 	cmd.Stderr = log // a file: what is logged before an answer is there when the answer is
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FLATTRD_") })
-	for _, v := range append([]setting{{"FLATTRD_DATABASE_URL", dsn}, {"FLATTRD_TEST", "1"},
-		{"FLATTRD_TEST_HTTP", "true"}, {"FLATTRD_TEST_CLOCK", s.clock}}, settings...) {
+	if len(settings) > 0 {
+		settings = append([]setting{{"FLATTRD_TEST", "1"}, {"FLATTRD_TEST_CLOCK", s.clock}}, settings...)
+	}
+	for _, v := range append(settings, setting{"FLATTRD_DATABASE_URL", dsn}) {
 		cmd.Env = append(cmd.Env, v.name+"="+v.value)
 	}
 	if err := cmd.Start(); err != nil {
@@ -245,197 +253,3 @@ func (s *subject) button(t *testing.T, page string) string {
 	}
 	return s.books.Instance().ButtonIRI(b.ID)
 }
-
-// reply is what came back.
-type reply struct {
-	status int
-	header http.Header
-	body   []byte
-}
-
-// problem reads a member of the problem document.
-func (r reply) problem(member string) string {
-	var all map[string]any
-	_ = json.Unmarshal(r.body, &all)
-	text, _ := all[member].(string)
-	return text
-}
-
-func (s *subject) send(t *testing.T, r *http.Request) reply {
-	t.Helper()
-	return sendBy(t, s.client, r)
-}
-
-func sendBy(t *testing.T, c *http.Client, r *http.Request) reply {
-	t.Helper()
-	resp, err := c.Do(r)
-	if err != nil {
-		t.Fatalf("%s %s: %v", r.Method, r.URL, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply{resp.StatusCode, resp.Header, body}
-}
-
-// event is a line of the log.
-type event struct {
-	Level, Code, Detail, Error, Listen string
-	Status                             int
-}
-
-// mark is the end of the log as it is.
-func (s *subject) mark(t *testing.T) int64 {
-	t.Helper()
-	info, err := os.Stat(s.events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Size()
-}
-
-// since are the events after a mark.
-func (s *subject) since(t *testing.T, mark int64) []event {
-	t.Helper()
-	text, err := os.ReadFile(s.events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []event
-	lines := bufio.NewScanner(bytes.NewReader(text[mark:]))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var e event
-		if json.Unmarshal(lines.Bytes(), &e) == nil && e.Code != "" {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// refusals are the codes of the events after a mark that tell of a refusal or fault.
-func (s *subject) refusals(t *testing.T, mark int64) []string {
-	t.Helper()
-	codes := []string{}
-	for _, e := range s.since(t, mark) {
-		if e.Level != "INFO" {
-			codes = append(codes, e.Code)
-		}
-	}
-	return codes
-}
-
-// awaitEvent waits for an event of the background.
-func (s *subject) awaitEvent(t *testing.T, mark int64, code string) event {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		for _, e := range s.since(t, mark) {
-			if e.Code == code {
-				return e
-			}
-		}
-	}
-	t.Fatalf("no event %s", code)
-	return event{}
-}
-
-// tables is everything that a stranger's message can reach beside what the hash covers.
-const tables = `
-	select 'actors ' || coalesce(string_agg(id, ',' order by id), '') from remote_actor
-	union all select 'keys ' || coalesce(string_agg(id || '=' || actor, ',' order by id), '') from remote_key
-	union all select 'received ' || count(*) from received_flattr
-	union all select 'claims ' || count(*) from claim
-	union all select 'lines ' || count(*) from claim_line
-	union all select 'transfers ' || count(*) from transfer
-	union all select 'payments ' || count(*) from payment
-	union all select 'documents ' || count(*) from document where not sent
-	union all select 'tombstones ' || count(*) from tombstone
-	union all select 'followers ' || count(*) from follower`
-
-// state says what the books hold, and whom they know.
-func (s *subject) state(t *testing.T) string {
-	t.Helper()
-	ctx := context.Background()
-	hash, err := s.books.Hash(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hash + "\n" + strings.Join(column[string](t, s, tables), "\n")
-}
-
-// column reads one column.
-func column[T any](t *testing.T, s *subject, sql string, args ...any) []T {
-	t.Helper()
-	rows, err := s.pool.Query(context.Background(), sql, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		var v T
-		if err := rows.Scan(&v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-// refuses sends a request and asserts its refusal: the status, exactly one event, and nothing changed.
-func (s *subject) refuses(t *testing.T, r *http.Request, status int, code string) reply {
-	t.Helper()
-	before, mark := s.state(t), s.mark(t)
-	got := s.send(t, r)
-	if got.status != status {
-		t.Errorf("status %d, want %d: %s", got.status, status, got.body)
-	}
-	if codes := s.refusals(t, mark); !slices.Equal(codes, []string{code}) {
-		t.Errorf("events %v, want exactly one %s", codes, code)
-	}
-	if after := s.state(t); after != before {
-		t.Errorf("something changed:\n%s\nwas\n%s", after, before)
-	}
-	return got
-}
-
-// takes sends a request and asserts that it was taken without a word.
-func (s *subject) takes(t *testing.T, r *http.Request) reply {
-	t.Helper()
-	mark := s.mark(t)
-	got := s.send(t, r)
-	if got.status != http.StatusAccepted {
-		t.Errorf("status %d, want 202: %s", got.status, got.body)
-	}
-	if codes := s.refusals(t, mark); len(codes) > 0 {
-		t.Errorf("events %v, want none", codes)
-	}
-	return got
-}
-
-// waitFor polls until what is true.
-func waitFor(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not in time: " + what)
-		}
-	}
-}
-
-func must[T any](t *testing.T) func(v T, err error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-func numbered(prefix string, n int) string { return fmt.Sprintf("%s%d", prefix, n) }

@@ -218,7 +218,7 @@ func (c serveCommand) serve(ctx context.Context, db *cluster, i *instance) error
 	err = serveHTTP(ctx, l, byHost{i.ledger.Instance().Host: i.handler})
 	cancel(err)
 	err = cmp.Or(err, <-worked)
-	return cmp.Or(unlessDone(context.Cause(ctx)), err)
+	return db.blame(cmp.Or(unlessDone(context.Cause(ctx)), err))
 }
 
 func unlessDone(err error) error {
