@@ -80,6 +80,7 @@ func newPlan(seed uint64) plan {
 	a.cast()
 	a.november()
 	a.turnOfMonth(time.December)
+	a.outage()
 	a.december()
 	a.money(date(time.December, 8, 0), true)
 	if a.IntN(3) > 0 {
@@ -134,7 +135,7 @@ func (a *author) thing(giver person, departed bool) string {
 	for {
 		p := a.people[a.IntN(len(a.people))]
 		mine := p == giver && a.IntN(8) > 0
-		if mine || p.leaves && (departed || p.host == giver.host) {
+		if mine || p.leaves && departed {
 			continue
 		}
 		return fmt.Sprintf("%s/%d", p.handle(), 1+a.IntN(p.buttons))
@@ -205,6 +206,9 @@ func (a *author) turnOfMonth(month time.Month) {
 		a.do(date(month, 1, 0), "tick", host, "", 0)
 	}
 	a.clicks(a.IntN(3), date(month, 1, 2), date(month, 1, 22), true)
+	for _, host := range []string{"a", "b", "c"} { // in the middle of grace what has no answer is told again
+		a.do(date(month, 1, 13), "tick", host, "", 0)
+	}
 	a.do(date(month, 1, 22), "lull", "", "", 0)
 	if month == time.December {
 		for _, p := range a.people {
@@ -216,6 +220,22 @@ func (a *author) turnOfMonth(month time.Month) {
 	for _, host := range []string{"a", "b", "c"} {
 		a.do(date(month, 2, 2), "tick", host, "", 0)
 	}
+}
+
+// outage takes one instance off the net from November's last days until its settlement is over: what is
+// clicked meanwhile has no answer in time and is carried into December (protocol §7).
+func (a *author) outage() {
+	if a.IntN(3) > 0 {
+		return
+	}
+	host := []string{"a", "b", "c"}[a.IntN(3)]
+	a.do(date(time.November, 27, 12), "lull", "", "", 0)
+	a.do(date(time.November, 27, 12), "cut", host, "", 0)
+	for range 4 {
+		giver := a.someone()
+		a.do(a.between(date(time.November, 27, 13), date(time.November, 30, 23)), "flattr", giver.handle(), a.thing(giver, false), 0)
+	}
+	a.do(date(time.December, 3, 12), "heal", host, "", 0)
 }
 
 // end closes the month that is open: until then an answer may be for the time being, and which it is

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/federationtest"
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -77,7 +78,8 @@ func (s *stage) step(st step) string {
 		return "quiet"
 	}
 	result, err := s.act(context.Background(), st)
-	if err != nil && !errors.Is(err, ledger.ErrRefused) && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrFunds) {
+	if err != nil && !errors.Is(err, ledger.ErrRefused) && !errors.Is(err, ledger.ErrNotFound) &&
+		!errors.Is(err, ledger.ErrFunds) && !errors.Is(err, federation.ErrUnreachable) {
 		s.t.Errorf("%s: %v", st, err)
 	}
 	if err != nil {
@@ -114,6 +116,12 @@ func (s *stage) act(ctx context.Context, st step) (string, error) {
 		return s.fan.Follow(i.Ledger.Instance().MemberIRI(by.Name)), nil
 	case "unfollow":
 		return s.fan.Unfollow(i.Ledger.Instance().MemberIRI(by.Name)), nil
+	case "cut":
+		s.Network.Cut(i)
+		return "", nil
+	case "heal":
+		s.Network.Heal(i)
+		return "", nil
 	case "leave":
 		return "", i.DeleteMember(ctx, by.ID)
 	case "pay":

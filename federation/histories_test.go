@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +48,45 @@ func TestHistories(t *testing.T) {
 	}
 }
 
+// TestHistoriesNotice plants faults and demands that a history tells: a receiver that doesn't know again
+// what it has had, and a sender that takes a lost message for delivered.
+func TestHistoriesNotice(t *testing.T) {
+	for name, plant := range map[string]func(*federationtest.Weather){
+		"no deduplication": func(w *federationtest.Weather) { w.Amnesia = true },
+		"no retry":         func(w *federationtest.Weather) { w.Forget = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); ; seed++ {
+				w := rough(seed)
+				plant(&w)
+				p, noticed := newPlan(seed), &witness{TB: t}
+				diff := compare(tell(noticed, p, federationtest.Weather{}), tell(noticed, p, w))
+				switch {
+				case diff != "" || noticed.said != "":
+					t.Logf("seed %d:\n%s%s", seed, diff, noticed.said)
+					return
+				case seed == 10:
+					t.Fatal("ten histories, and none of them noticed")
+				}
+			}
+		})
+	}
+}
+
+// witness writes down what a history complains of.
+type witness struct {
+	testing.TB
+	mu   sync.Mutex
+	said string
+}
+
+func (w *witness) Errorf(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said += fmt.Sprintf(format, args...) + "\n"
+}
+
 // account is what a history came to.
 type account struct {
 	said  []string            // by each step
@@ -56,7 +96,7 @@ type account struct {
 
 // tell plays a plan and takes down what came of it. The books of each instance, and all together, must
 // be in order, whatever the weather was.
-func tell(t *testing.T, p plan, weather federationtest.Weather) account {
+func tell(t testing.TB, p plan, weather federationtest.Weather) account {
 	t.Helper()
 	s := setStage(t, p, weather)
 	defer s.Close()

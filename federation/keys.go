@@ -95,3 +95,12 @@ func (s *Server) AccountingFingerprint(ctx context.Context) (string, error) {
 	}
 	return key.Public().Fingerprint(), nil
 }
+
+// Fingerprint is what operators compare of a peer's accounting key, "" if it isn't one.
+func Fingerprint(multikey string) string {
+	key, err := signature.ParseMultikey("", "", multikey)
+	if err != nil {
+		return ""
+	}
+	return key.Fingerprint()
+}

@@ -3,6 +3,7 @@ package federation
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
@@ -69,7 +70,7 @@ func (s *Server) renderPayment(d ledger.PaymentDocument, p ledger.Peer) ([]byte,
 
 // renderPaymentAnswer is our answer to a peer's payment, without proof.
 func (s *Server) renderPaymentAnswer(d ledger.PaymentDocument, p ledger.Peer) ([]byte, error) {
-	a := vocab.PaymentAnswer{Answer: vocab.Answer{ID: s.inst.BaseURL + "/receipts/" + d.Reference,
+	a := vocab.PaymentAnswer{Answer: vocab.Answer{ID: s.inst.BaseURL + "/receipts/" + p.Host + "/" + url.PathEscape(d.Reference),
 		Actor: s.inst.ActorIRI(), Object: d.IRI, Published: *d.AnsweredAt, To: []string{p.Actor}}}
 	if d.Received == nil {
 		a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived

@@ -86,7 +86,7 @@ func sigRefusal(e *signature.Error) *refusal {
 // claimRefusal: faults of a claim are no answer, so each says what may be corrected.
 func claimRefusal(f *ledger.ClaimFault) *refusal {
 	kind := map[string]string{"digest-mismatch": vocab.DigestMismatch, "total-mismatch": vocab.TotalMismatch,
-		"period-not-closed": vocab.PeriodNotSettled, "unknown-currency": vocab.UnknownCurrency}[f.Code]
+		"period-not-closed": vocab.PeriodNotSettled, "period-unknown": vocab.PeriodNotSettled, "unknown-currency": vocab.UnknownCurrency}[f.Code]
 	status := http.StatusUnprocessableEntity
 	switch f.Code {
 	case "frozen":

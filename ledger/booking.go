@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -24,9 +23,13 @@ const (
 	kindWithdrawal    = "withdrawal"     // earned → bank, pending until the operator has paid
 )
 
-// post books entries in the instance's currency and maps the journal's refusals.
-func (tx *Tx) post(ctx context.Context, period string, entries ...journal.Entry) error {
-	err := journal.Post(ctx, journal.Book{Tx: tx.Tx, At: tx.at, Period: period, Currency: tx.l.inst.Currency}, entries...)
+// book is the instance's books in the month that it books in: booked(journal.Post(ctx, tx.book(…), …)).
+func (tx *Tx) book(period string) journal.Book {
+	return journal.Book{Tx: tx.Tx, At: tx.at, Period: period, Currency: tx.l.inst.Currency}
+}
+
+// booked says the journal's refusals in this package's words.
+func booked(err error) error {
 	switch {
 	case errors.Is(err, journal.ErrOverdraft):
 		return fmt.Errorf("%w: %w", ErrFunds, err)

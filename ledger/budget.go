@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
@@ -25,7 +24,7 @@ func (l *Ledger) SetBudget(ctx context.Context, by, amount int64) error {
 		if _, err := tx.Exec(ctx, `update member set budget = $2 where id = $1`, by, amount); err != nil {
 			return err
 		}
-		return tx.topUp(ctx, by, period)
+		return tx.topUp(ctx, period, by)
 	})
 }
 
@@ -38,86 +37,59 @@ type Reservation struct {
 	State  string // reserved | settled | rolled | released
 }
 
-// reserved is what a member's budget holds back for a month; 0 when none runs.
-func (tx *Tx) reserved(ctx context.Context, member int64, period string) (int64, error) {
-	r, err := tx.reservation(ctx, member, period)
-	return r.Amount, err
+// topUp reserves min(means, budget) of each member for the open month, where that is more than is
+// reserved now, and sends the flattrs that waited for it. The month is share-locked.
+func (tx *Tx) topUp(ctx context.Context, period string, members ...int64) error {
+	entries, err := tx.raise(ctx, period, members)
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	if err := booked(journal.Post(ctx, tx.book(period), entries...)); err != nil {
+		return err
+	}
+	return tx.send(ctx, period, members...)
 }
 
-func (tx *Tx) reservation(ctx context.Context, member int64, period string) (Reservation, error) {
-	r, err := row[Reservation](ctx, tx, `
-		select id, member, period, amount, state from reservation
-		where member = $1 and period = $2 and state <> 'released'`, member, period)
-	if errors.Is(err, ErrNotFound) {
-		return Reservation{}, nil
+// raise replaces reservations by larger ones, and returns what is to be booked for that.
+func (tx *Tx) raise(ctx context.Context, period string, members []int64) (entries []journal.Entry, err error) {
+	// Locked before it is read: what another use case changed meanwhile must be seen.
+	if _, err := tx.Exec(ctx, `
+		select from member where id = any($1) order by id for no key update`, members); err != nil {
+		return nil, err
 	}
-	return r, err
-}
-
-// topUp reserves min(means, budget) for the open month, if that is more than is reserved now, and
-// sends the flattrs that waited for it. The month is share-locked and the member locked.
-func (tx *Tx) topUp(ctx context.Context, member int64, period string) error {
-	m, err := row[Member](ctx, tx, `select `+memberColumns+` from member where id = $1 for no key update`, member)
+	type budget struct{ Member, Reservation, Reserved, Target int64 }
+	all, err := rows[budget](tx.Query(ctx, `
+		select m.id as member, coalesce(r.id, 0) as reservation, coalesce(r.amount, 0) as reserved,
+		  least(m.budget, coalesce(r.amount, 0) + coalesce(a.credits_posted - a.debits_posted - a.debits_pending, 0)) as target
+		from member m
+		left join reservation r on r.member = m.id and r.period = $2 and r.state <> 'released'
+		left join account a on a.kind = 'means' and a.owner = m.id and a.currency = $3
+		where m.id = any($1) order by m.id`, members, period, tx.l.inst.Currency))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	now, err := tx.reservation(ctx, member, period)
-	if err != nil {
-		return err
-	}
-	means, err := journal.BalanceOf(ctx, tx, journal.Account{Kind: journal.Means, Owner: member}, tx.l.inst.Currency)
-	if err != nil {
-		return err
-	}
-	target := min(means.Free()+now.Amount, m.Budget)
-	if target <= now.Amount {
-		return nil
-	}
-	if err := tx.reserve(ctx, now, member, period, target); err != nil {
-		return err
-	}
-	return tx.sendUnfunded(ctx, member, period)
-}
-
-// reserve replaces a reservation by a larger one.
-func (tx *Tx) reserve(ctx context.Context, old Reservation, member int64, period string, amount int64) error {
-	entries := make([]journal.Entry, 0, 2)
-	if old.ID != 0 {
-		if _, err := tx.Exec(ctx, `update reservation set state = 'released' where id = $1`, old.ID); err != nil {
-			return err
+	for _, b := range all {
+		if b.Target <= b.Reserved {
+			continue
 		}
-		entries = append(entries, journal.Entry{Kind: kindBudget, Ref: old.ID, Phase: journal.Void})
+		if b.Reservation != 0 {
+			if _, err := tx.Exec(ctx, `update reservation set state = 'released' where id = $1`, b.Reservation); err != nil {
+				return nil, err
+			}
+			entries = append(entries, journal.Entry{Kind: kindBudget, Ref: b.Reservation, Phase: journal.Void})
+		}
+		var id int64
+		if err := tx.QueryRow(ctx, `
+			insert into reservation (member, period, amount, state, created_at)
+			values ($1, $2, $3, 'reserved', $4) returning id`, b.Member, period, b.Target, tx.at).Scan(&id); err != nil {
+			return nil, err
+		}
+		entries = append(entries, budgetEntry(id, b.Member, b.Target))
 	}
-	var id int64
-	if err := tx.QueryRow(ctx, `
-		insert into reservation (member, period, amount, state, created_at)
-		values ($1, $2, $3, 'reserved', $4) returning id`, member, period, amount, tx.at).Scan(&id); err != nil {
-		return err
-	}
-	return tx.post(ctx, period, append(entries, budgetEntry(id, member, amount))...)
+	return entries, nil
 }
 
 func budgetEntry(id, member, amount int64) journal.Entry {
 	return journal.Entry{Kind: kindBudget, Ref: id, Phase: journal.Pending, Amount: amount,
-		Debit: journal.Account{Kind: journal.Means, Owner: member}, Credit: journal.Account{Kind: journal.Clearing}}
-}
-
-// sendUnfunded lets the clicks that waited for a budget count.
-func (tx *Tx) sendUnfunded(ctx context.Context, member int64, period string) error {
-	waiting, err := rows[Flattr](ctx, tx, `
-		select `+flattrColumns+` from flattr
-		where giver = $1 and period = $2 and state = 'unfunded' order by made_at, id for no key update`, member, period)
-	if err != nil {
-		return err
-	}
-	for _, f := range waiting {
-		t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, f.Thing)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.send(ctx, f, t); err != nil {
-			return err
-		}
-	}
-	return nil
+		Debit: of(journal.Means, member), Credit: of(journal.Clearing, 0)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -31,6 +32,8 @@ const buttonQuery = `
 	  (select count(distinct (r.giver, r.period)) from received_flattr r
 	    where r.button = b.id and r.undone_at is null and r.answer in ('accept', 'tentative')) as flattrs
 	from button b join member m on m.id = b.owner`
+
+var buttonForm = regexp.MustCompile(`^[a-z0-9]{8,16}$`)
 
 // NewButton is what an owner gives. URL must already be canonical (the caller's vocabulary does it).
 type NewButton struct {
@@ -62,7 +65,7 @@ func (l *Ledger) CreateButton(ctx context.Context, owner int64, n NewButton) (Bu
 				return err
 			}
 		}
-		b, err = row[Button](ctx, tx, buttonQuery+` where b.id = $1`, id)
+		b, err = row[Button](tx.Query(ctx, buttonQuery+` where b.id = $1`, id))
 		return err
 	})
 	return b, err
@@ -109,19 +112,22 @@ func (tx *Tx) insertButton(ctx context.Context, owner Member, n NewButton) (id s
 
 // Button reads one button, removed or not; ErrNotFound.
 func (l *Ledger) Button(ctx context.Context, id string) (Button, error) {
-	return row[Button](ctx, l.pool, buttonQuery+` where b.id = $1`, id)
+	if !buttonForm.MatchString(id) {
+		return Button{}, ErrNotFound
+	}
+	return row[Button](l.pool.Query(ctx, buttonQuery+` where b.id = $1`, id))
 }
 
 // ButtonByURL reads an owner's button for a canonical URL; ErrNotFound.
 func (l *Ledger) ButtonByURL(ctx context.Context, owner, url string) (Button, error) {
-	return row[Button](ctx, l.pool, buttonQuery+` where m.name = $1 and b.url = $2 and b.removed_at is null`,
-		owner, url)
+	return row[Button](l.pool.Query(ctx, buttonQuery+` where m.name = $1 and b.url = $2 and b.removed_at is null`,
+		owner, url))
 }
 
 // Buttons lists an owner's buttons, newest first.
 func (l *Ledger) Buttons(ctx context.Context, owner int64) ([]Button, error) {
-	return rows[Button](ctx, l.pool, buttonQuery+`
-		where b.owner = $1 and b.removed_at is null order by b.created_at desc, b.id`, owner)
+	return rows[Button](l.pool.Query(ctx, buttonQuery+`
+		where b.owner = $1 and b.removed_at is null order by b.created_at desc, b.id`, owner))
 }
 
 // RemoveButton takes an owner's button off the web; what was given to it stays given.

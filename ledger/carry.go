@@ -9,9 +9,9 @@ import (
 // carry takes flattrs without a final answer into the open month, as new ones that name the old.
 // A fresh click there absorbs the old one; after the third carry they expire.
 func (tx *Tx) carry(ctx context.Context, period, open string) error {
-	old, err := rows[Flattr](ctx, tx, `
+	old, err := rows[Flattr](tx.Query(ctx, `
 		select `+flattrColumns+` from flattr
-		where period = $1 and state in ('sent', 'held') order by made_at, id for no key update`, period)
+		where period = $1 and state in ('sent', 'held') order by made_at, id for no key update`, period))
 	if err != nil {
 		return err
 	}
@@ -45,10 +45,5 @@ func (tx *Tx) carryOne(ctx context.Context, old Flattr, open string) error {
 	if err := tx.insertFlattr(ctx, f); err != nil {
 		return err
 	}
-	t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, f.Thing)
-	if err != nil {
-		return err
-	}
-	_, err = tx.send(ctx, f, t)
-	return err
+	return tx.send(ctx, open, f.Giver)
 }

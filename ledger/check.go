@@ -43,7 +43,7 @@ func (l *Ledger) snapshot(ctx context.Context, f func(tx pgx.Tx) error) error {
 func (l *Ledger) check(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
 	var found []Violation
 	for _, q := range invariants {
-		broken, err := rows[struct{ Row string }](ctx, tx, q.sql)
+		broken, err := rows[struct{ Row string }](tx.Query(ctx, q.sql))
 		if err != nil {
 			return nil, fmt.Errorf("check %s: %w", q.code, err)
 		}
@@ -73,12 +73,12 @@ func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error
 		Share       *int64
 		Amount      *int64
 	}
-	all, err := rows[settled](ctx, tx, `
+	all, err := rows[settled](tx.Query(ctx, `
 		select r.id as reservation, r.period, m.name, r.amount as budget, t.iri, f.id as flattr, s.id as share, s.amount
 		from reservation r join member m on m.id = r.member
 		join flattr f on f.giver = r.member and f.period = r.period and f.state = 'accepted'
 		join thing t on t.id = f.thing left join share s on s.flattr = f.id
-		where r.state = 'settled' order by r.id, t.iri`)
+		where r.state = 'settled' order by r.id, t.iri`))
 	if err != nil {
 		return nil, fmt.Errorf("check share-split: %w", err)
 	}
@@ -117,11 +117,11 @@ type storedLine struct {
 
 // checkLines computes every claim's digest again.
 func (l *Ledger) checkLines(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
-	all, err := rows[storedLine](ctx, tx, `
+	all, err := rows[storedLine](tx.Query(ctx, `
 		select c.id as claim, c.digest, l.id as line, l.payee, l.amount, l.things
 		from claim c left join claim_line l on l.claim = c.id
 		where c.line_count > 0 or c.digest <> '' or l.id is not null
-		order by c.id, l.payee collate "C"`)
+		order by c.id, l.payee collate "C"`))
 	if err != nil {
 		return nil, fmt.Errorf("check claim-digest: %w", err)
 	}

@@ -60,12 +60,12 @@ func (c Claim) Open() int64 { return c.Amount - c.Allocated }
 
 // Claims lists all claims, newest month first.
 func (l *Ledger) Claims(ctx context.Context) ([]Claim, error) {
-	return rows[Claim](ctx, l.pool, claimQuery+` order by c.period desc, p.host, c.direction, c.n`)
+	return rows[Claim](l.pool.Query(ctx, claimQuery+` order by c.period desc, p.host, c.direction, c.n`))
 }
 
 // Claim reads a claim by its id; ErrNotFound.
 func (l *Ledger) Claim(ctx context.Context, iri string) (Claim, error) {
-	return row[Claim](ctx, l.pool, claimQuery+` where c.iri = $1`, iri)
+	return row[Claim](l.pool.Query(ctx, claimQuery+` where c.iri = $1`, iri))
 }
 
 // ClaimIRI is the id of a claim of ours: the key (peer, month, currency, n) spelled out.
@@ -103,7 +103,7 @@ func (l *Ledger) ClaimDocument(ctx context.Context, iri string) (ClaimDocument, 
 	var d ClaimDocument
 	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead},
 		func(tx pgx.Tx) (err error) {
-			if d.Claim, err = row[Claim](ctx, tx, claimQuery+` where c.iri = $1`, iri); err != nil {
+			if d.Claim, err = row[Claim](tx.Query(ctx, claimQuery+` where c.iri = $1`, iri)); err != nil {
 				return err
 			}
 			if d.Supersedes != nil {
@@ -120,8 +120,8 @@ func (l *Ledger) ClaimDocument(ctx context.Context, iri string) (ClaimDocument, 
 
 // readLines returns a claim's lines in wire order, and which of them were refused.
 func readLines(ctx context.Context, q queryer, claim int64) (lines []Line, refusals []Refusal, err error) {
-	stored, err := rows[ClaimLine](ctx, q, `
-		select `+lineColumns+` from claim_line where claim = $1 order by payee collate "C"`, claim)
+	stored, err := rows[ClaimLine](q.Query(ctx, `
+		select `+lineColumns+` from claim_line where claim = $1 order by payee collate "C"`, claim))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,7 +161,7 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 
 // settleClaim confirms an accepted claim once all of it but a fraction of a cent is paid.
 func (tx *Tx) settleClaim(ctx context.Context, id int64) error {
-	c, err := row[Claim](ctx, tx, claimQuery+` where c.id = $1`, id)
+	c, err := row[Claim](tx.Query(ctx, claimQuery+` where c.id = $1`, id))
 	if err != nil || c.State != ClaimTaken || c.Amount-c.Paid >= microPerCent {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,38 +36,74 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 	if err := l.checkOffer(o); err != nil {
 		return err
 	}
-	var conflict error
-	err := l.tx(ctx, func(tx *Tx) error {
-		conflict = nil
-		open, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
-		}
-		p, err := tx.peer(ctx, o.Host)
-		if err != nil {
-			return err
-		}
-		// One claim of a peer at a time: same ids and supersedings can't pass each other.
-		if err := tx.lockID(ctx, "claims of "+o.Host); err != nil {
-			return err
-		}
-		known, err := row[Claim](ctx, tx, claimQuery+` where c.iri = $1`, o.IRI)
-		switch {
-		case err == nil:
-			conflict, err = tx.claimAgain(ctx, known, o)
-			return err
-		case !errors.Is(err, ErrNotFound):
-			return err
-		case p.FrozenAt != nil:
-			return &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
-		case o.Period >= open:
-			return &ClaimFault{Code: "period-not-closed", Detail: o.Period + " isn't over here"}
-		}
-		conflict, err = tx.receiveClaim(ctx, p, o, open)
+	tx, err := l.begin(ctx)
+	if err != nil {
 		return err
-	})
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	open, err := tx.openMonth(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := tx.peer(ctx, o.Host)
+	if err != nil {
+		return err
+	}
+	// One claim of a peer at a time: same ids and supersedings can't pass each other.
+	if err := tx.lockID(ctx, "claims of "+o.Host); err != nil {
+		return err
+	}
+	known, err := row[Claim](tx.Query(ctx, claimQuery+` where c.iri = $1`, o.IRI))
+	var conflict error
+	switch {
+	case err == nil:
+		conflict, err = tx.claimAgain(ctx, known, o)
+	case !errors.Is(err, ErrNotFound):
+	case p.FrozenAt != nil:
+		err = &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+	case o.Period >= open:
+		err = &ClaimFault{Code: "period-not-closed", Detail: o.Period + " isn't over here"}
+	default:
+		if err = tx.plausible(ctx, p, o); err == nil {
+			conflict, err = tx.takeClaim(ctx, p, o, open)
+		}
+	}
+	if err == nil {
+		err = tx.commit(ctx)
+	}
 	failpoint("claim.committed")
 	return errors.Join(err, conflict)
+}
+
+// What a peer may owe at most, in micro-units: any peer a thousand million units, one whose key no
+// operator has compared ten thousand. Whoever can make up hosts could else announce sums to a member
+// until the books are full and honest claims no longer fit.
+const (
+	maxOwed           = 1_000_000_000 * unitPerMicro
+	maxOwedByStranger = 10_000 * unitPerMicro
+)
+
+// plausible holds a new claim to what this peer can owe for a month that this instance has had.
+func (tx *Tx) plausible(ctx context.Context, p Peer, o ClaimOffer) error {
+	var known bool
+	if err := tx.QueryRow(ctx, `select exists (select from month where period = $1)`, o.Period).Scan(&known); err != nil {
+		return err
+	}
+	if !known {
+		return &ClaimFault{Code: "period-unknown", Detail: o.Period + " was before this instance"}
+	}
+	owed, err := journal.BalanceOf(ctx, tx, of(journal.Receivable, p.ID), tx.l.inst.Currency)
+	if err != nil {
+		return err
+	}
+	limit := int64(maxOwed)
+	if p.KeyConfirmedAt == nil {
+		limit = maxOwedByStranger
+	}
+	if o.Amount > limit-owed.Posted {
+		return &ClaimFault{Code: "over-limit", Detail: "more than this instance takes from you before operators have compared keys"}
+	}
+	return nil
 }
 
 // checkOffer is what can be judged without the books: form, total, digest.
@@ -111,10 +148,12 @@ func (tx *Tx) claimAgain(ctx context.Context, known Claim, o ClaimOffer) (confli
 		return fmt.Errorf("%w: %s is known with other content: %s", ErrConflict, o.IRI, known.Digest),
 			tx.freeze(ctx, known.Peer, "same id, other content: "+o.IRI)
 	}
-	return nil, tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: o.IRI, To: o.Host})
+	tx.tell(Message{Kind: TellClaimAnswer, Key: o.IRI, To: o.Host})
+	return nil, nil
 }
 
-func (tx *Tx) receiveClaim(ctx context.Context, p Peer, o ClaimOffer, open string) (conflict, err error) {
+// takeClaim stores a claim that is new with its answer, and books it if it is accepted.
+func (tx *Tx) takeClaim(ctx context.Context, p Peer, o ClaimOffer, open string) (conflict, err error) {
 	supersedes, conflict, err := tx.supersede(ctx, p, o)
 	if err != nil || conflict != nil {
 		return conflict, err
@@ -138,13 +177,18 @@ func (tx *Tx) receiveClaim(ctx context.Context, p Peer, o ClaimOffer, open strin
 		return nil, err
 	}
 	failpoint("claim.stored")
+	tx.tell(Message{Kind: TellClaimAnswer, Key: o.IRI, To: p.Host})
 	if refused == 0 {
-		if err := tx.postLines(ctx, id, p.ID, open); err != nil {
+		entries, err := tx.lineEntries(ctx, id, p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
 			return nil, err
 		}
 	}
 	failpoint("claim.posted")
-	return nil, tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: o.IRI, To: p.Host})
+	return nil, tx.settleClaim(ctx, id)
 }
 
 // supersede puts a tombstone on the refused claim that o replaces, even if it was never seen.
@@ -153,36 +197,41 @@ func (tx *Tx) supersede(ctx context.Context, p Peer, o ClaimOffer) (id *int64, c
 	if o.Supersedes == "" {
 		return nil, nil, nil
 	}
-	old, err := row[Claim](ctx, tx, claimQuery+` where c.iri = $1 for no key update of c`, o.Supersedes)
+	old, err := row[Claim](tx.Query(ctx, claimQuery+` where c.iri = $1 for no key update of c`, o.Supersedes))
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return tx.buryClaim(ctx, p, o)
+		if old.N, err = o.supersededN(); err != nil {
+			return nil, nil, err
+		}
+		err = tx.QueryRow(ctx, `
+			insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state, created_at)
+			values ('in', $1, $2, $3, $4, $5, 0, 0, '', 'superseded', $6) returning id`,
+			p.ID, o.Period, o.Currency, old.N, o.Supersedes, tx.at).Scan(&old.ID)
+		if isUnique(err) {
+			err = &ClaimFault{Code: "malformed", Detail: "the superseded n is taken by another id"}
+		}
+		return &old.ID, nil, err
 	case err != nil:
 		return nil, nil, err
 	case old.Peer != p.ID || old.Direction != "in" || old.Period != o.Period:
 		return nil, nil, &ClaimFault{Code: "malformed", Detail: "supersedes another key's claim"}
 	case old.State == ClaimTaken || old.State == Confirmed:
-		return nil, fmt.Errorf("%w: %s was accepted", ErrConflict, old.IRI),
-			tx.tell(ctx, Message{Kind: TellClaimAnswer, Key: old.IRI, To: p.Host})
+		tx.tell(Message{Kind: TellClaimAnswer, Key: old.IRI, To: p.Host})
+		return nil, fmt.Errorf("%w: %s was accepted", ErrConflict, old.IRI), nil
 	}
 	_, err = tx.Exec(ctx, `update claim set state = 'superseded' where id = $1`, old.ID)
 	return &old.ID, nil, err
 }
 
-// buryClaim takes the number of a claim that was never seen from its id, which must be of the same
-// key: else one peer could bury what another is yet to send.
-func (tx *Tx) buryClaim(ctx context.Context, p Peer, o ClaimOffer) (*int64, error, error) {
+// supersededN takes the number of the claim that this one replaces from its id, which must be of the
+// same key: else one peer could bury what another is yet to send.
+func (o ClaimOffer) supersededN() (int32, error) {
 	key, number := cutLast(o.Supersedes)
 	n, err := strconv.ParseInt(number, 10, 32)
 	if own, _ := cutLast(o.IRI); err != nil || n < 1 || int32(n) >= o.N || key != own {
-		return nil, nil, &ClaimFault{Code: "malformed", Detail: "supersedes names no earlier claim"}
+		return 0, &ClaimFault{Code: "malformed", Detail: "supersedes names no earlier claim"}
 	}
-	id, err := tx.insertClaim(ctx, Claim{Direction: "in", Peer: p.ID, Period: o.Period, Currency: o.Currency,
-		N: int32(n), IRI: o.Supersedes, State: Superseded}, nil)
-	if isUnique(err) {
-		return nil, nil, &ClaimFault{Code: "malformed", Detail: "the superseded n is taken by another id"}
-	}
-	return &id, nil, err
+	return int32(n), nil
 }
 
 // cutLast cuts an id at its last slash.
@@ -191,18 +240,28 @@ func cutLast(iri string) (before, after string) {
 	return iri[:at+1], iri[at+1:]
 }
 
-// judgeLines finds the payees; only they can be wrong without the claim being at fault.
+// judgeLines finds the payees; only they can be wrong without the claim being at fault. Who is found
+// can't leave until the claim is booked.
 func (tx *Tx) judgeLines(ctx context.Context, lines []Line) (stored []ClaimLine, refused int, err error) {
-	for _, line := range lines {
+	names := make([]string, len(lines))
+	for i, line := range lines {
+		name, ours := strings.CutPrefix(line.Payee, tx.l.inst.MemberIRI(""))
+		if ours {
+			names[i] = name
+		}
+	}
+	found, err := rows[Member](tx.Query(ctx, `
+		select `+memberColumns+` from member where name = any($1) order by id for share`, names))
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, line := range lines {
 		things, err := line.thingsJSON()
 		if err != nil {
 			return nil, 0, err
 		}
 		s := ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things}
-		if s.Member, s.Refused, err = tx.judgePayee(ctx, line.Payee); err != nil {
-			return nil, 0, err
-		}
-		if s.Refused != nil {
+		if s.Member, s.Refused = judgePayee(names[i], found); s.Refused != nil {
 			refused++
 		}
 		stored = append(stored, s)
@@ -210,34 +269,28 @@ func (tx *Tx) judgeLines(ctx context.Context, lines []Line) (stored []ClaimLine,
 	return stored, refused, nil
 }
 
-func (tx *Tx) judgePayee(ctx context.Context, payee string) (member *int64, reason *string, err error) {
+func judgePayee(name string, found []Member) (member *int64, reason *string) {
 	unknown, deleted := "unknown-payee", "deleted"
-	name, ours := strings.CutPrefix(payee, tx.l.inst.MemberIRI(""))
-	m, err := row[Member](ctx, tx, `select `+memberColumns+` from member where name = $1 for share`, name)
-	switch {
-	case !ours || errors.Is(err, ErrNotFound):
-		return nil, &unknown, nil
-	case err != nil:
-		return nil, nil, err
-	case m.DeletedAt != nil:
-		return &m.ID, &deleted, nil
+	switch i := slices.IndexFunc(found, func(m Member) bool { return m.Name == name }); {
+	case i < 0:
+		return nil, &unknown
+	case found[i].DeletedAt != nil:
+		return &found[i].ID, &deleted
+	default:
+		return &found[i].ID, nil
 	}
-	return &m.ID, nil, nil
 }
 
-// postLines books an accepted claim: the peer owes, our payees' money is announced.
-func (tx *Tx) postLines(ctx context.Context, claim, peer int64, open string) error {
-	lines, err := rows[ClaimLine](ctx, tx, `select `+lineColumns+` from claim_line where claim = $1 order by id`, claim)
+// lineEntries is what an accepted claim books: the peer owes, our payees' money is announced.
+func (tx *Tx) lineEntries(ctx context.Context, claim, peer int64) ([]journal.Entry, error) {
+	lines, err := rows[ClaimLine](tx.Query(ctx, `select `+lineColumns+` from claim_line where claim = $1 order by id`, claim))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entries := make([]journal.Entry, len(lines))
 	for i, line := range lines {
 		entries[i] = journal.Entry{Kind: kindLine, Ref: line.ID, Phase: journal.Single, Amount: line.Amount,
 			Debit: of(journal.Receivable, peer), Credit: of(journal.Announced, *line.Member)}
 	}
-	if err := tx.post(ctx, open, entries...); err != nil {
-		return err
-	}
-	return tx.settleClaim(ctx, claim)
+	return entries, nil
 }

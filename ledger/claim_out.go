@@ -34,7 +34,7 @@ func (tx *Tx) offerClaims(ctx context.Context, period, open string, shares []*se
 		}
 	}
 	for _, peer := range slices.Sorted(maps.Keys(byPeer)) {
-		p, err := row[Peer](ctx, tx, `select `+peerColumns+` from peer where id = $1`, peer)
+		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, peer))
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,11 @@ func (tx *Tx) offerClaim(ctx context.Context, p Peer, period, open string, lines
 	for i, line := range lines {
 		plain[i] = line.Line
 	}
-	id, c, err := tx.writeOffer(ctx, p, period, plain, nil, nil)
+	c, stored, err := tx.draftOffer(ctx, p, period, plain)
+	if err != nil {
+		return err
+	}
+	id, err := tx.insertClaim(ctx, c, stored)
 	if err != nil {
 		return err
 	}
@@ -130,43 +134,41 @@ func (tx *Tx) offerClaim(ctx context.Context, p Peer, period, open string, lines
 			s.claim = &id
 		}
 	}
-	if err := tx.post(ctx, open, journal.Entry{Kind: kindClaim, Ref: id, Phase: journal.Single,
-		Debit: of(journal.Clearing, 0), Credit: of(journal.Payable, p.ID), Amount: c.Amount}); err != nil {
+	if err := booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindClaim, Ref: id, Phase: journal.Single,
+		Debit: of(journal.Clearing, 0), Credit: of(journal.Payable, p.ID), Amount: c.Amount})); err != nil {
 		return err
 	}
-	return tx.tell(ctx, Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
+	tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
+	return nil
 }
 
-// writeOffer stores an outgoing claim under the next unused n.
-func (tx *Tx) writeOffer(ctx context.Context, p Peer, period string, lines []Line, supersedes, origin *int64) (int64, Claim, error) {
+// draftOffer makes an outgoing claim with the next unused n, to be stored with its lines.
+func (tx *Tx) draftOffer(ctx context.Context, p Peer, period string, lines []Line) (Claim, []ClaimLine, error) {
 	c := Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, State: Offered,
-		LineCount: int32(len(lines)), Supersedes: supersedes, Origin: origin}
+		LineCount: int32(len(lines))}
 	// Two answers that are refusals of two claims of a month both look for the next n.
-	if err := tx.lockID(ctx, "offers to "+p.Host); err != nil {
-		return 0, c, err
+	if _, err := tx.Exec(ctx, lockByName, "offers to "+p.Host); err != nil {
+		return c, nil, err
 	}
 	if err := tx.QueryRow(ctx, `
 		select coalesce(max(n), 0) + 1 from claim
 		where direction = 'out' and peer = $1 and period = $2 and currency = $3`,
 		p.ID, period, c.Currency).Scan(&c.N); err != nil {
-		return 0, c, err
+		return c, nil, err
 	}
 	c.IRI = tx.l.inst.ClaimIRI(p.Host, period, c.Currency, c.N)
 	stored := make([]ClaimLine, len(lines))
 	for i, line := range lines {
 		things, err := line.thingsJSON()
 		if err != nil {
-			return 0, c, err
+			return c, nil, err
 		}
 		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things}
 		c.Amount += line.Amount
 	}
 	var err error
-	if c.Digest, err = LinesDigest(lines); err != nil {
-		return 0, c, err
-	}
-	id, err := tx.insertClaim(ctx, c, stored)
-	return id, c, err
+	c.Digest, err = LinesDigest(lines)
+	return c, stored, err
 }
 
 // ClaimAnswer is a peer's answer to a claim of ours, its proof checked.
@@ -183,34 +185,62 @@ type ClaimAnswer struct {
 // The same answer again changes nothing. ErrConflict: a different one; the first stands and the peer
 // is frozen. ErrRefused: not that peer's claim.
 func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
+	a.Refusals = knownReasons(a.Refusals)
+	tx, err := l.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	open, err := tx.openMonth(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := row[Claim](tx.Query(ctx, claimQuery+` where c.iri = $1 and c.direction = 'out' for no key update of c`, a.IRI))
 	var conflict error
-	err := l.tx(ctx, func(tx *Tx) error {
-		conflict = nil
-		open, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
-		}
-		c, err := row[Claim](ctx, tx, claimQuery+` where c.iri = $1 and c.direction = 'out' for no key update of c`, a.IRI)
-		switch {
-		case err != nil:
-			return err
-		case c.Host != a.Host:
-			return fmt.Errorf("%w: %s doesn't answer %s", ErrRefused, a.Host, a.IRI)
-		case c.Answer != nil:
-			conflict, err = tx.answeredAgain(ctx, c, a)
-			return err
-		case a.Accepted:
-			failpoint("answer.accept")
-			return tx.accepted(ctx, c, a.Payto)
-		}
+	switch {
+	case err != nil:
+	case c.Host != a.Host:
+		err = fmt.Errorf("%w: %s doesn't answer %s", ErrRefused, a.Host, a.IRI)
+	case c.Answer != nil:
+		conflict, err = tx.answeredAgain(ctx, c, a)
+	case a.Accepted:
+		failpoint("answer.accept")
+		err = tx.accepted(ctx, c, a.Payto)
+	default:
 		failpoint("answer.reject")
-		return tx.refusedBy(ctx, c, a.Refusals, open)
-	})
+		var rest []Line
+		var givers []int64
+		if rest, givers, err = tx.refusedBy(ctx, c, a.Refusals, open); err == nil {
+			err = tx.topUp(ctx, open, givers...) // what came back fills the open month's budgets
+		}
+		if err == nil {
+			failpoint("answer.returned")
+			err = tx.succeed(ctx, c, rest)
+		}
+	}
+	if err == nil {
+		err = tx.commit(ctx)
+	}
 	failpoint("answer.committed")
 	if !a.Accepted {
 		failpoint("answer.refused")
 	}
 	return errors.Join(err, conflict)
+}
+
+// knownReasons files a reason that we don't know under "blocked", which says that the other side
+// won't take it: it is honoured all the same, and the signed answer is kept with the word it used
+// (protocol §8).
+func knownReasons(all []Refusal) []Refusal {
+	known := slices.Clone(all)
+	for i, r := range known {
+		switch r.Reason {
+		case "unknown-payee", "not-accepting", "blocked", "deleted":
+		default:
+			known[i].Reason = "blocked"
+		}
+	}
+	return known
 }
 
 // answeredAgain: the first answer stands; another freezes the pair, and that is kept.
@@ -245,34 +275,35 @@ func (tx *Tx) accepted(ctx context.Context, c Claim, payto string) error {
 // lineReasons are what a payee's home may refuse a line for (protocol §8).
 var lineReasons = map[string]bool{"unknown-payee": true, "not-accepting": true, "blocked": true, "deleted": true}
 
-// refusedBy returns the refused lines' shares and offers the rest.
-func (tx *Tx) refusedBy(ctx context.Context, c Claim, refusals []Refusal, open string) error {
+// refusedBy returns the refused lines' shares to their givers' means. It returns the lines that are
+// left, and the givers.
+func (tx *Tx) refusedBy(ctx context.Context, c Claim, refusals []Refusal, open string) (rest []Line, givers []int64, err error) {
 	reasons := map[string]string{}
 	for _, r := range refusals {
 		if !lineReasons[r.Reason] {
-			return &ClaimFault{Code: "malformed", Detail: "no reason to refuse a line: " + r.Reason}
+			return nil, nil, &ClaimFault{Code: "malformed", Detail: "no reason to refuse a line: " + r.Reason}
 		}
 		reasons[r.Payee] = r.Reason
 	}
 	lines, _, err := readLines(ctx, tx, c.ID)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	rest := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return reasons[l.Payee] != "" })
+	rest = slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return reasons[l.Payee] != "" })
 	if len(refusals) == 0 || len(lines)-len(rest) != len(refusals) {
-		return &ClaimFault{Code: "malformed", Detail: "rejected lines must name payees of the claim, each once"}
+		return nil, nil, &ClaimFault{Code: "malformed", Detail: "rejected lines must name payees of the claim, each once"}
 	}
 	for payee, reason := range reasons {
 		if _, err := tx.Exec(ctx, `update claim_line set refused = $3 where claim = $1 and payee = $2`,
 			c.ID, payee, reason); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	if err := tx.returnShares(ctx, c, open); err != nil {
-		return err
+	entries, givers, err := tx.returnShares(ctx, c)
+	if err != nil {
+		return nil, nil, err
 	}
-	failpoint("answer.returned")
-	return tx.succeed(ctx, c, rest)
+	return rest, givers, booked(journal.Post(ctx, tx.book(open), entries...))
 }
 
 // succeed offers what is left of a refused claim under the next n.
@@ -288,47 +319,41 @@ func (tx *Tx) succeed(ctx context.Context, c Claim, rest []Line) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	origin := c.Origin
-	if origin == nil {
-		origin = &c.ID
-	}
-	_, next, err := tx.writeOffer(ctx, Peer{ID: c.Peer, Host: c.Host}, c.Period, rest, &c.ID, origin)
+	next, lines, err := tx.draftOffer(ctx, Peer{ID: c.Peer, Host: c.Host}, c.Period, rest)
 	if err != nil {
 		return err
 	}
-	return tx.tell(ctx, Message{Kind: TellClaim, Key: next.IRI, To: c.Host})
+	next.Supersedes, next.Origin = &c.ID, c.Origin
+	if next.Origin == nil {
+		next.Origin = &c.ID
+	}
+	tx.tell(Message{Kind: TellClaim, Key: next.IRI, To: c.Host})
+	_, err = tx.insertClaim(ctx, next, lines)
+	return err
 }
 
-// returnShares gives the shares of a claim's refused lines back to their givers' means, each once,
-// and lets that fill the open month's budgets.
-func (tx *Tx) returnShares(ctx context.Context, c Claim, open string) error {
+// returnShares marks the shares of a claim's refused lines as returned, each once. It returns what is to
+// be booked for that, and whose means grow.
+func (tx *Tx) returnShares(ctx context.Context, c Claim) (entries []journal.Entry, givers []int64, err error) {
 	type back struct{ ID, Giver, Amount int64 }
-	all, err := rows[back](ctx, tx, `
+	all, err := rows[back](tx.Query(ctx, `
 		select s.id, s.giver, s.amount from share s join thing t on t.id = s.thing
 		join claim_line l on l.claim = $1 and l.payee = t.payee and l.refused is not null
 		join member m on m.id = s.giver
 		where s.claim = coalesce($2, $1) and s.amount > 0
-		order by s.giver, s.id for no key update of m`, c.ID, c.Origin)
+		order by s.giver, s.id for no key update of m`, c.ID, c.Origin))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	entries := make([]journal.Entry, len(all))
-	for i, b := range all {
+	for _, b := range all {
 		if _, err := tx.Exec(ctx, `
 			insert into share_return (share, claim, amount, created_at) values ($1, $2, $3, $4)`,
 			b.ID, c.ID, b.Amount, tx.at); err != nil {
-			return err
+			return nil, nil, err
 		}
-		entries[i] = journal.Entry{Kind: kindReturn, Ref: b.ID, Phase: journal.Single, Amount: b.Amount,
-			Debit: of(journal.Payable, c.Peer), Credit: of(journal.Means, b.Giver)}
+		entries = append(entries, journal.Entry{Kind: kindReturn, Ref: b.ID, Phase: journal.Single, Amount: b.Amount,
+			Debit: of(journal.Payable, c.Peer), Credit: of(journal.Means, b.Giver)})
+		givers = append(givers, b.Giver)
 	}
-	if err := tx.post(ctx, open, entries...); err != nil {
-		return err
-	}
-	for _, mine := range chunkBy(all, func(b back) int64 { return b.Giver }) {
-		if err := tx.topUp(ctx, mine[0].Giver, open); err != nil {
-			return err
-		}
-	}
-	return nil
+	return entries, slices.Compact(givers), nil
 }

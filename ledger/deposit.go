@@ -51,8 +51,8 @@ func (l *Ledger) RecordDeposit(ctx context.Context, operator int64, name string,
 }
 
 func (tx *Tx) deposit(ctx context.Context, operator int64, name string, amount int64, reference, period string) (Deposit, error) {
-	m, err := row[Member](ctx, tx, `
-		select `+memberColumns+` from member where name = $1 and deleted_at is null for no key update`, name)
+	m, err := row[Member](tx.Query(ctx, `
+		select `+memberColumns+` from member where name = $1 and deleted_at is null for no key update`, name))
 	if err == ErrNotFound {
 		return Deposit{}, refused("name", "unknown")
 	}
@@ -66,7 +66,7 @@ func (tx *Tx) deposit(ctx context.Context, operator int64, name string, amount i
 	if err != nil {
 		return Deposit{}, err
 	}
-	d, err := row[Deposit](ctx, tx, depositQuery+` where d.reference = $1`, reference)
+	d, err := row[Deposit](tx.Query(ctx, depositQuery+` where d.reference = $1`, reference))
 	switch {
 	case err != nil:
 		return d, err
@@ -75,14 +75,14 @@ func (tx *Tx) deposit(ctx context.Context, operator int64, name string, amount i
 	case tag.RowsAffected() == 0:
 		return d, nil
 	}
-	if err := tx.post(ctx, period, journal.Entry{Kind: kindDeposit, Ref: d.ID, Phase: journal.Single,
-		Debit: bank(), Credit: of(journal.Means, m.ID), Amount: amount}); err != nil {
+	if err := booked(journal.Post(ctx, tx.book(period), journal.Entry{Kind: kindDeposit, Ref: d.ID, Phase: journal.Single,
+		Debit: bank(), Credit: of(journal.Means, m.ID), Amount: amount})); err != nil {
 		return d, err
 	}
-	return d, tx.topUp(ctx, m.ID, period)
+	return d, tx.topUp(ctx, period, m.ID)
 }
 
 // Deposits lists the latest 200 deposits.
 func (l *Ledger) Deposits(ctx context.Context) ([]Deposit, error) {
-	return rows[Deposit](ctx, l.pool, depositQuery+` order by d.id desc limit 200`)
+	return rows[Deposit](l.pool.Query(ctx, depositQuery+` order by d.id desc limit 200`))
 }

@@ -69,12 +69,12 @@ func (tx *Tx) flattr(ctx context.Context, by, thing int64) (f Flattr, again bool
 	if err != nil {
 		return f, false, err
 	}
-	t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, thing)
+	t, err := row[Thing](tx.Query(ctx, `select `+thingColumns+` from thing where id = $1`, thing))
 	if err != nil {
 		return f, false, err
 	}
-	f, err = row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr
-		where giver = $1 and thing = $2 and period = $3 and state <> 'undone'`, by, thing, period)
+	f, err = row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr
+		where giver = $1 and thing = $2 and period = $3 and state <> 'undone'`, by, thing, period))
 	if !errors.Is(err, ErrNotFound) {
 		return f, true, err
 	}
@@ -88,7 +88,10 @@ func (tx *Tx) flattr(ctx context.Context, by, thing int64) (f Flattr, again bool
 	if err := tx.insertFlattr(ctx, f); err != nil {
 		return f, false, err
 	}
-	f, err = tx.send(ctx, f, t)
+	if err := tx.send(ctx, period, by); err != nil {
+		return f, false, err
+	}
+	f, err = row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr where id = $1`, f.ID))
 	return f, false, err
 }
 
@@ -115,41 +118,42 @@ func (tx *Tx) insertFlattr(ctx context.Context, f Flattr) error {
 	return err
 }
 
-// send lets an unfunded flattr count, if its giver's budget runs: a thing of ours answers at once,
-// another instance is told.
-func (tx *Tx) send(ctx context.Context, f Flattr, t Thing) (Flattr, error) {
-	if reserved, err := tx.reserved(ctx, f.Giver, f.Period); err != nil || reserved == 0 {
-		return f, err
+// send lets the unfunded flattrs of those givers count whose budget runs: a thing of ours answers at
+// once, by the instance's reciprocity policy (where it is required only those who give may receive, and
+// giving means money reserved for that month); another instance is told.
+func (tx *Tx) send(ctx context.Context, period string, givers ...int64) error {
+	type waiting struct {
+		ID    uuid.UUID
+		Payee string
+		Ours  bool
+		Gives bool
 	}
-	f.State = Sent
-	if t.Member != nil {
-		gives, err := tx.mayReceive(ctx, *t.Member, f.Period)
-		if err != nil {
-			return f, err
+	all, err := rows[waiting](tx.Query(ctx, `
+		select f.id, t.payee, t.member is not null as ours, $3 or exists (
+		  select from reservation s where s.member = t.member and s.period = f.period and s.state <> 'released') as gives
+		from flattr f join thing t on t.id = f.thing
+		where f.giver = any($1) and f.period = $2 and f.state = 'unfunded' and exists (
+		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
+		order by f.made_at, f.id for no key update of f`, givers, period, tx.l.inst.Reciprocity == ReciprocityOff))
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		state, answered := Sent, (*time.Time)(nil)
+		switch {
+		case !w.Ours:
+			tx.tell(Message{Kind: TellLike, Key: w.ID.String(), To: w.Payee})
+		case w.Gives:
+			state, answered = Accepted, &tx.at
+		default:
+			state, answered = Held, &tx.at
 		}
-		f.State, f.AnsweredAt = Held, &tx.at
-		if gives {
-			f.State = Accepted
+		if _, err := tx.Exec(ctx, `update flattr set state = $2, answered_at = $3 where id = $1`,
+			w.ID, state, answered); err != nil {
+			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, `update flattr set state = $2, answered_at = $3 where id = $1`,
-		f.ID, f.State, f.AnsweredAt); err != nil {
-		return f, err
-	}
-	if f.State != Sent {
-		return f, nil
-	}
-	return f, tx.tell(ctx, Message{Kind: TellLike, Key: f.ID.String(), To: t.Payee})
-}
-
-// mayReceive is the instance's reciprocity policy: only those who give may receive, where it is
-// required. Giving means money reserved for that month.
-func (tx *Tx) mayReceive(ctx context.Context, member int64, period string) (bool, error) {
-	if tx.l.inst.Reciprocity == ReciprocityOff {
-		return true, nil
-	}
-	reserved, err := tx.reserved(ctx, member, period)
-	return reserved > 0, err
+	return nil
 }
 
 // UndoFlattr takes a member's flattr back while its month is open; doing it twice is fine.
@@ -159,8 +163,8 @@ func (l *Ledger) UndoFlattr(ctx context.Context, by int64, id uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		f, err := row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr
-			where id = $1 and giver = $2 for no key update`, id, by)
+		f, err := row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr
+			where id = $1 and giver = $2 for no key update`, id, by))
 		switch {
 		case err != nil:
 			return err
@@ -174,7 +178,7 @@ func (l *Ledger) UndoFlattr(ctx context.Context, by int64, id uuid.UUID) error {
 }
 
 func (tx *Tx) undo(ctx context.Context, f Flattr) error {
-	t, err := row[Thing](ctx, tx, `select `+thingColumns+` from thing where id = $1`, f.Thing)
+	t, err := row[Thing](tx.Query(ctx, `select `+thingColumns+` from thing where id = $1`, f.Thing))
 	if err != nil {
 		return err
 	}
@@ -185,7 +189,8 @@ func (tx *Tx) undo(ctx context.Context, f Flattr) error {
 	if t.Peer == nil || f.State == Unfunded {
 		return nil
 	}
-	return tx.tell(ctx, Message{Kind: TellUndo, Key: f.ID.String(), To: t.Payee})
+	tx.tell(Message{Kind: TellUndo, Key: f.ID.String(), To: t.Payee})
+	return nil
 }
 
 // Verdict is a payee's home's answer to a Like.
@@ -204,21 +209,27 @@ func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	if err != nil {
 		return err
 	}
-	return l.tx(ctx, func(tx *Tx) error {
-		// The month's lock first: settlement counts the final answers under it.
-		if _, err := tx.Exec(ctx, `
-			select from month where period = (select period from flattr where id = $1) for share`, id); err != nil {
-			return err
-		}
-		f, err := row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr where id = $1 for no key update`, id)
-		if err != nil {
-			return err
-		}
-		if err := tx.mayAnswer(ctx, f, v.Host); err != nil {
-			return err
-		}
-		return tx.answer(ctx, f, v)
-	})
+	tx, err := l.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	// The month's lock first: settlement counts the final answers under it.
+	if _, err := tx.Exec(ctx, `
+		select from month where period = (select period from flattr where id = $1) for share`, id); err != nil {
+		return err
+	}
+	f, err := row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr where id = $1 for no key update`, id))
+	if err != nil {
+		return err
+	}
+	if err := tx.mayAnswer(ctx, f, v.Host); err != nil {
+		return err
+	}
+	if err := tx.answer(ctx, f, v); err != nil {
+		return err
+	}
+	return tx.commit(ctx)
 }
 
 // flattrID takes the uuid out of a Like id of ours.
@@ -296,5 +307,5 @@ func (l *Ledger) OutgoingLike(ctx context.Context, id uuid.UUID) (OutgoingLike, 
 
 // MyFlattr reads one of a member's own flattrs; ErrNotFound.
 func (l *Ledger) MyFlattr(ctx context.Context, by int64, id uuid.UUID) (Flattr, error) {
-	return row[Flattr](ctx, l.pool, `select `+flattrColumns+` from flattr where id = $1 and giver = $2`, id, by)
+	return row[Flattr](l.pool.Query(ctx, `select `+flattrColumns+` from flattr where id = $1 and giver = $2`, id, by))
 }

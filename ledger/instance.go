@@ -41,8 +41,8 @@ func (i Instance) FlattrIRI(id string) string { return i.BaseURL + "/flattrs/" +
 func (i Instance) ActorIRI() string { return i.BaseURL + "/actor" }
 
 // Create writes the instance's row and opens its first month: the one that the clock is in.
-// A second call with the same host changes nothing; with another host it is ErrConflict, because
-// the host is part of every id ever given out.
+// A second call brings name, reciprocity, grace and payto up to date; another host or currency is
+// ErrConflict, because the host is part of every id and the currency of every amount ever given out.
 func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) error {
 	tx, err := pool.Begin(ctx)
 	if err != nil {
@@ -51,7 +51,11 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	if _, err := tx.Exec(ctx, `
 		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, payto, created_at)
-		values (1, $1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+		values (1, $1, $2, $3, $4, $5, $6, $7, $8)
+		on conflict (id) do update set name = excluded.name, reciprocity = excluded.reciprocity,
+		  grace_seconds = excluded.grace_seconds, payto = excluded.payto
+		where (instance.host, instance.base_url, instance.currency) =
+		  (excluded.host, excluded.base_url, excluded.currency)`,
 		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, i.Payto, now); err != nil {
 		return fmt.Errorf("create instance: %w", err)
 	}
@@ -62,6 +66,9 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 	if have.Host != i.Host || have.BaseURL != i.BaseURL {
 		return fmt.Errorf("%w: this database belongs to %s, not to %s", ErrConflict, have.BaseURL, i.BaseURL)
 	}
+	if have.Currency != i.Currency {
+		return fmt.Errorf("%w: these books are kept in %s, not in %s", ErrConflict, have.Currency, i.Currency)
+	}
 	if _, err := tx.Exec(ctx, `
 		insert into month (period, state, opened_at) select $1, 'open', $2
 		where not exists (select from month)`, PeriodOf(now), now); err != nil {
@@ -71,6 +78,6 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 }
 
 func readInstance(ctx context.Context, q queryer) (Instance, error) {
-	return row[Instance](ctx, q, `
-		select host, base_url, name, currency, reciprocity, grace_seconds, payto from instance where id = 1`)
+	return row[Instance](q.Query(ctx, `
+		select host, base_url, name, currency, reciprocity, grace_seconds, payto from instance where id = 1`))
 }

@@ -30,10 +30,10 @@ func (l *Ledger) CreateInvite(ctx context.Context, operator int64, note string, 
 			return err
 		}
 		var err error
-		i, err = row[Invite](ctx, tx, `
+		i, err = row[Invite](tx.Query(ctx, `
 			insert into invite (code, created_by, note, uses_left, expires_at, created_at)
 			values ($1, $2, $3, $4, $5, $6) returning `+inviteColumns,
-			strings.ToLower(rand.Text()), operator, note, uses, tx.at.AddDate(0, 0, 30), tx.at)
+			strings.ToLower(rand.Text()), operator, note, uses, tx.at.AddDate(0, 0, 30), tx.at))
 		return err
 	})
 	return i, err
@@ -47,9 +47,9 @@ func (l *Ledger) Invites(ctx context.Context, operator int64) ([]Invite, error) 
 			return err
 		}
 		var err error
-		all, err = rows[Invite](ctx, tx, `
+		all, err = rows[Invite](tx.Query(ctx, `
 			select `+inviteColumns+` from invite where uses_left > 0 and expires_at > $1
-			order by id desc`, tx.at)
+			order by id desc`, tx.at))
 		return err
 	})
 	return all, err
@@ -61,8 +61,8 @@ func (l *Ledger) InviteGood(ctx context.Context, code string) error {
 }
 
 func (tx *Tx) openInvite(ctx context.Context, code string) (int64, error) {
-	i, err := row[Invite](ctx, tx, `select `+inviteColumns+` from invite where code = $1 for no key update`,
-		strings.ToLower(strings.TrimSpace(code)))
+	i, err := row[Invite](tx.Query(ctx, `select `+inviteColumns+` from invite where code = $1 for no key update`,
+		strings.ToLower(strings.TrimSpace(code))))
 	switch {
 	case err == ErrNotFound:
 		return 0, refused("code", "unknown")

@@ -37,25 +37,23 @@ type Message struct {
 
 // What an instance tells others (protocol §§3–9).
 const (
-	TellLike           = "like"
-	TellUndo           = "undo"
-	TellAccept         = "accept"
-	TellTentative      = "tentative-accept"
-	TellReject         = "reject"
-	TellClaim          = "claim"
-	TellClaimAnswer    = "claim-answer"
-	TellPayment        = "payment"
-	TellPaymentAnswer  = "payment-answer"
-	TellButton         = "create-page"
-	TellAcceptFollow   = "accept-follow"
-	microPerCent       = 10_000
-	unitPerMicro       = 1_000_000
-	claimGrace         = 24 * time.Hour
-	nextPeriodLeeway   = time.Hour
-	maxCarries         = 3
-	maxSerialisations  = 8
-	maxAmount          = 999_999_999_999_999_999 // protocol §8: at most 18 digits
-	defaultReservation = 0
+	TellLike          = "like"
+	TellUndo          = "undo"
+	TellAccept        = "accept"
+	TellTentative     = "tentative-accept"
+	TellReject        = "reject"
+	TellClaim         = "claim"
+	TellClaimAnswer   = "claim-answer"
+	TellPayment       = "payment"
+	TellPaymentAnswer = "payment-answer"
+	TellButton        = "create-page"
+	TellAcceptFollow  = "accept-follow"
+	microPerCent      = 10_000
+	unitPerMicro      = 1_000_000
+	claimGrace        = 24 * time.Hour
+	nextPeriodLeeway  = time.Hour
+	maxCarries        = 3
+	maxAmount         = 999_999_999_999_999_999 // protocol §8: at most 18 digits
 )
 
 // Options are what a Ledger needs from outside.
@@ -93,16 +91,16 @@ func (l *Ledger) Now() time.Time { return l.now().UTC().Truncate(time.Microsecon
 // Tx is one use case: a database transaction with its time frozen at begin.
 type Tx struct {
 	pgx.Tx
-	at time.Time
-	l  *Ledger
+	at   time.Time
+	l    *Ledger
+	told []Message // enqueued with the commit
 }
 
-// tx runs f in one transaction and retries serialisation failures and deadlocks
-// (40001, 40P01), which PostgreSQL resolves by aborting one side.
+// tx runs f in one transaction, and again if it gave way.
 func (l *Ledger) tx(ctx context.Context, f func(tx *Tx) error) error {
 	var err error
-	for range maxSerialisations {
-		if err = l.once(ctx, f); !retryable(err) {
+	for range MaxTries {
+		if err = l.once(ctx, f); !GaveWay(err) {
 			return err
 		}
 	}
@@ -110,28 +108,49 @@ func (l *Ledger) tx(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 func (l *Ledger) once(ctx context.Context, f func(tx *Tx) error) error {
-	raw, err := l.pool.Begin(ctx)
+	tx, err := l.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer raw.Rollback(context.WithoutCancel(ctx)) // a no-op after commit
-	if err := f(&Tx{Tx: raw, at: l.Now(), l: l}); err != nil {
 		return err
 	}
-	return raw.Commit(ctx)
+	defer tx.Rollback(context.WithoutCancel(ctx)) // a no-op after commit
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.commit(ctx)
 }
 
-func retryable(err error) bool {
+// begin starts a use case. What other instances cause is written with it and without tx, so that few
+// functions stand between an inbox and the statement; the inbox does again what gave way.
+func (l *Ledger) begin(ctx context.Context) (*Tx, error) {
+	raw, err := l.pool.Begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", err)
+	}
+	return &Tx{Tx: raw, at: l.Now(), l: l}, nil
+}
+
+// commit enqueues what the use case has told and ends it, in one commit.
+func (tx *Tx) commit(ctx context.Context) error {
+	if len(tx.told) > 0 {
+		if err := tx.l.outbox.Enqueue(ctx, tx.Tx, tx.told...); err != nil {
+			return fmt.Errorf("enqueue: %w", err)
+		}
+	}
+	return tx.Commit(ctx)
+}
+
+// tell has other instances told of something once it is committed.
+func (tx *Tx) tell(messages ...Message) { tx.told = append(tx.told, messages...) }
+
+// MaxTries is how often a use case that gave way is tried in all.
+const MaxTries = 8
+
+// GaveWay tells whether a use case failed only because it met another: serialisation failures and
+// deadlocks (40001, 40P01), which PostgreSQL resolves by aborting one side. Nothing was changed, and the
+// same call may succeed now.
+func GaveWay(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
-}
-
-// tell enqueues messages in the transaction.
-func (tx *Tx) tell(ctx context.Context, messages ...Message) error {
-	if len(messages) == 0 {
-		return nil
-	}
-	return tx.l.outbox.Enqueue(ctx, tx.Tx, messages...)
 }
 
 // queryer is what reads need: a pool or a transaction.
@@ -140,23 +159,21 @@ type queryer interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// rows collects structs by column name.
-func rows[T any](ctx context.Context, q queryer, sql string, args ...any) ([]T, error) {
-	r, err := q.Query(ctx, sql, args...)
+// rows collects the structs that a query found, by column name: rows[Thing](tx.Query(…)).
+func rows[T any](found pgx.Rows, err error) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(r, pgx.RowToStructByName[T])
+	return pgx.CollectRows(found, pgx.RowToStructByName[T])
 }
 
-// row collects one struct, or ErrNotFound.
-func row[T any](ctx context.Context, q queryer, sql string, args ...any) (T, error) {
+// row collects the one struct that a query found, or ErrNotFound.
+func row[T any](found pgx.Rows, err error) (T, error) {
 	var zero T
-	r, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return zero, err
 	}
-	v, err := pgx.CollectExactlyOneRow(r, pgx.RowToStructByName[T])
+	v, err := pgx.CollectExactlyOneRow(found, pgx.RowToStructByName[T])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return zero, ErrNotFound
 	}

@@ -91,10 +91,10 @@ func (tx *Tx) insertMember(ctx context.Context, j Joining, role string, invite *
 	if strings.TrimSpace(j.DisplayName) == "" {
 		j.DisplayName = j.Name
 	}
-	m, err := row[Member](ctx, tx, `
+	m, err := row[Member](tx.Query(ctx, `
 		insert into member (name, display_name, password_hash, language, role, invite, created_at)
 		values ($1, $2, $3, $4, $5, $6, $7) returning `+memberColumns,
-		j.Name, strings.TrimSpace(j.DisplayName), j.PasswordHash, j.Language, role, invite, tx.at)
+		j.Name, strings.TrimSpace(j.DisplayName), j.PasswordHash, j.Language, role, invite, tx.at))
 	if isUnique(err) {
 		return m, refused("name", "taken")
 	}
@@ -122,12 +122,15 @@ func (l *Ledger) CreateOperator(ctx context.Context, j Joining) (Member, error) 
 
 // Member reads a member by id, deleted or not; ErrNotFound.
 func (l *Ledger) Member(ctx context.Context, id int64) (Member, error) {
-	return row[Member](ctx, l.pool, `select `+memberColumns+` from member where id = $1`, id)
+	return row[Member](l.pool.Query(ctx, `select `+memberColumns+` from member where id = $1`, id))
 }
 
 // MemberByName reads a member by name, deleted or not; ErrNotFound.
 func (l *Ledger) MemberByName(ctx context.Context, name string) (Member, error) {
-	return row[Member](ctx, l.pool, `select `+memberColumns+` from member where name = $1`, name)
+	if !nameForm.MatchString(name) { // the text may be anything, even none that PostgreSQL takes
+		return Member{}, ErrNotFound
+	}
+	return row[Member](l.pool.Query(ctx, `select `+memberColumns+` from member where name = $1`, name))
 }
 
 // PasswordHash returns the argon2id string of a member who isn't deleted; ErrNotFound.
@@ -136,9 +139,22 @@ func (l *Ledger) PasswordHash(ctx context.Context, name string) (Member, string,
 		Member
 		PasswordHash string
 	}
-	c, err := row[credentials](ctx, l.pool, `
-		select `+memberColumns+`, password_hash from member where name = $1 and deleted_at is null`, name)
+	c, err := row[credentials](l.pool.Query(ctx, `
+		select `+memberColumns+`, password_hash from member where name = $1 and deleted_at is null`, name))
 	return c.Member, c.PasswordHash, err
+}
+
+// SetPassword replaces a member's password, an argon2id PHC string, and ends every session of theirs.
+// The command line is the only caller. ErrNotFound: no such member.
+func (l *Ledger) SetPassword(ctx context.Context, name, hash string) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		tag, err := tx.Exec(ctx, `
+			update member set password_hash = $2, epoch = epoch + 1 where name = $1 and deleted_at is null`, name, hash)
+		if err == nil && tag.RowsAffected() == 0 {
+			return ErrNotFound
+		}
+		return err
+	})
 }
 
 // SetLanguage stores the language a member reads in: de or en.
@@ -152,9 +168,11 @@ func (l *Ledger) SetLanguage(ctx context.Context, by int64, language string) err
 	})
 }
 
-// DeleteMember closes an account. The member must have nothing here: no means, no earnings, nothing
-// announced or reserved, no withdrawal open (ErrFunds otherwise), because a payee is paid out and a
-// giver settles first (protocol §7). Buttons are removed; the name is never given again; our givers'
+// DeleteMember closes an account. The member must have nothing here that a bank could move: no means,
+// no earnings, no withdrawal open, no gift that another instance might still refuse and return (ErrFunds
+// otherwise), because a payee is paid out and a giver settles first (protocol §7). What was announced
+// and is paid later, and fractions of a cent, stay with the instance: else whoever announces a
+// micro-unit could keep somebody here. Buttons are removed; the name is never given again; our givers'
 // flattrs that aren't settled take nothing any more, and claim lines that come later are refused as
 // "deleted".
 func (l *Ledger) DeleteMember(ctx context.Context, by int64) error {
@@ -207,18 +225,11 @@ func (tx *Tx) takesNothing(ctx context.Context, id int64) error {
 }
 
 func (tx *Tx) hasNothing(ctx context.Context, id int64) error {
-	var kind string
-	err := tx.QueryRow(ctx, `
-		select coalesce(min(kind), '') from account
-		where owner = $1 and kind in ('means', 'earned', 'announced')
-		  and credits_posted <> debits_posted`, id).Scan(&kind)
-	if err != nil {
-		return err
+	h, err := tx.holdings(ctx, id)
+	if err == nil && !h.Closable() {
+		err = fmt.Errorf("%w: the account still holds money", ErrFunds)
 	}
-	if kind != "" {
-		return fmt.Errorf("%w: the account still holds money (%s)", ErrFunds, kind)
-	}
-	return nil
+	return err
 }
 
 // activeMember reads and, when lock is set, locks a member who isn't deleted.
@@ -227,7 +238,7 @@ func (tx *Tx) activeMember(ctx context.Context, id int64, lock bool) (Member, er
 	if lock {
 		sql += ` for no key update`
 	}
-	return row[Member](ctx, tx, sql, id)
+	return row[Member](tx.Query(ctx, sql, id))
 }
 
 // operator demands that by runs the instance.

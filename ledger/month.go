@@ -22,17 +22,17 @@ const monthColumns = `period, state, opened_at, closed_at, settled_at`
 
 // Months lists all months, newest first.
 func (l *Ledger) Months(ctx context.Context) ([]Month, error) {
-	return rows[Month](ctx, l.pool, `select `+monthColumns+` from month order by period desc`)
+	return rows[Month](l.pool.Query(ctx, `select `+monthColumns+` from month order by period desc`))
 }
 
 // openMonth takes a shared lock on the open month's row and returns its period. What it returns,
 // not a clock, decides which month a click belongs to (protocol §7).
 func (tx *Tx) openMonth(ctx context.Context) (string, error) {
-	m, err := row[Month](ctx, tx, openMonthQuery)
+	m, err := row[Month](tx.Query(ctx, openMonthQuery))
 	if errors.Is(err, ErrNotFound) {
 		// It was closed while we waited for its row. The next month was opened by the same commit, which
 		// only a new statement sees.
-		m, err = row[Month](ctx, tx, openMonthQuery)
+		m, err = row[Month](tx.Query(ctx, openMonthQuery))
 	}
 	return m.Period, err
 }
@@ -44,7 +44,7 @@ const openMonthQuery = `select ` + monthColumns + ` from month where state = 'op
 // fine.
 func (l *Ledger) Tick(ctx context.Context) error {
 	for {
-		m, err := row[Month](ctx, l.pool, `select `+monthColumns+` from month where state = 'open'`)
+		m, err := row[Month](l.pool.Query(ctx, `select `+monthColumns+` from month where state = 'open'`))
 		if err != nil {
 			return err
 		}
@@ -55,8 +55,8 @@ func (l *Ledger) Tick(ctx context.Context) error {
 			return err
 		}
 	}
-	due, err := rows[Month](ctx, l.pool, `
-		select `+monthColumns+` from month where state = 'closed' order by period`)
+	due, err := rows[Month](l.pool.Query(ctx, `
+		select `+monthColumns+` from month where state = 'closed' order by period`))
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (l *Ledger) remindInGrace(ctx context.Context, period string) error {
 func (l *Ledger) CloseMonth(ctx context.Context, period string) error {
 	defer failpoint("close.committed")
 	return l.tx(ctx, func(tx *Tx) error {
-		m, err := row[Month](ctx, tx, `select `+monthColumns+` from month where period = $1 for update`, period)
+		m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, period))
 		switch {
 		case err != nil:
 			return err
@@ -150,33 +150,31 @@ func (tx *Tx) finishHeld(ctx context.Context, period string) error {
 		from x where f.id = x.id`, period, tx.at); err != nil {
 		return err
 	}
-	final, err := rows[receivedFlattr](ctx, tx, `
+	final, err := rows[receivedFlattr](tx.Query(ctx, `
 		update received_flattr x set answered_at = $2,
 		  answer = case when `+gives+` then 'accept' else 'reject' end,
 		  reason = case when `+gives+` then null else 'not-accepting' end
 		where x.period = $1 and x.answer = 'tentative'
-		returning `+receivedColumns, period, tx.at)
+		returning `+receivedColumns, period, tx.at))
 	if err != nil {
 		return err
 	}
 	for _, f := range final {
-		if err := tx.tellAnswer(ctx, f); err != nil {
-			return err
-		}
+		tx.tellAnswer(f)
 	}
 	return nil
 }
 
 // reserveAll reserves every running budget for a month that has just opened.
 func (tx *Tx) reserveAll(ctx context.Context, period string) error {
-	made, err := rows[Reservation](ctx, tx, `
+	made, err := rows[Reservation](tx.Query(ctx, `
 		insert into reservation (member, period, amount, state, created_at)
 		select m.id, $1, least(m.budget, a.credits_posted - a.debits_posted - a.debits_pending), 'reserved', $2
 		from member m join account a on a.kind = 'means' and a.owner = m.id and a.currency = $3
 		where m.budget > 0 and m.deleted_at is null
 		  and a.credits_posted > a.debits_posted + a.debits_pending
 		order by m.id
-		returning id, member, period, amount, state`, period, tx.at, tx.l.inst.Currency)
+		returning id, member, period, amount, state`, period, tx.at, tx.l.inst.Currency))
 	if err != nil {
 		return err
 	}
@@ -184,43 +182,35 @@ func (tx *Tx) reserveAll(ctx context.Context, period string) error {
 	for i, r := range made {
 		entries[i] = budgetEntry(r.ID, r.Member, r.Amount)
 	}
-	return tx.post(ctx, period, entries...)
+	return booked(journal.Post(ctx, tx.book(period), entries...))
 }
 
 // moveUnfunded takes the clicks that never had a budget along into the new month, and lets those
 // count whose budget runs there.
 func (tx *Tx) moveUnfunded(ctx context.Context, period, next string) error {
-	if _, err := tx.Exec(ctx, `
-		update flattr set period = $2 where period = $1 and state = 'unfunded'`, period, next); err != nil {
-		return err
-	}
-	funded, err := rows[struct{ Giver int64 }](ctx, tx, `
-		select distinct f.giver from flattr f join reservation r on r.member = f.giver and r.period = f.period
-		where f.period = $1 and f.state = 'unfunded' and r.state = 'reserved' order by f.giver`, next)
+	moved, err := rows[struct{ Giver int64 }](tx.Query(ctx, `
+		update flattr set period = $2 where period = $1 and state = 'unfunded' returning giver`, period, next))
 	if err != nil {
 		return err
 	}
-	for _, f := range funded {
-		if err := tx.sendUnfunded(ctx, f.Giver, next); err != nil {
-			return err
-		}
+	givers := make([]int64, len(moved))
+	for i, f := range moved {
+		givers[i] = f.Giver
 	}
-	return nil
+	return tx.send(ctx, next, givers...)
 }
 
 // remind tells unanswered Likes of a month once more (protocol §4: at close and in grace).
 func (tx *Tx) remind(ctx context.Context, period string) error {
 	type open struct{ ID, Payee string }
-	all, err := rows[open](ctx, tx, `
+	all, err := rows[open](tx.Query(ctx, `
 		select f.id::text as id, t.payee from flattr f join thing t on t.id = f.thing
-		where f.period = $1 and f.state = 'sent' order by f.made_at, f.id`, period)
+		where f.period = $1 and f.state = 'sent' order by f.made_at, f.id`, period))
 	if err != nil {
 		return err
 	}
 	for _, f := range all {
-		if err := tx.tell(ctx, Message{Kind: TellLike, Key: f.ID, To: f.Payee}); err != nil {
-			return err
-		}
+		tx.tell(Message{Kind: TellLike, Key: f.ID, To: f.Payee})
 	}
 	return nil
 }

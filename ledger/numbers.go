@@ -13,11 +13,11 @@ type Numbers struct {
 
 // Numbers counts what anybody may know.
 func (l *Ledger) Numbers(ctx context.Context) (Numbers, error) {
-	return row[Numbers](ctx, l.pool, `
+	return row[Numbers](l.pool.Query(ctx, `
 		select (select count(*) from member where deleted_at is null) as members,
 		  (select count(*) from button where removed_at is null) as buttons,
 		  count(distinct giver) filter (where made_at > $1) as active_month,
 		  count(distinct giver) filter (where made_at > $2) as active_halfyear,
 		  count(*) as flattrs
-		from flattr where state <> 'undone'`, l.Now().AddDate(0, 0, -30), l.Now().AddDate(0, 0, -180))
+		from flattr where state <> 'undone'`, l.Now().AddDate(0, 0, -30), l.Now().AddDate(0, 0, -180)))
 }

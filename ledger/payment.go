@@ -54,7 +54,7 @@ const allocationQuery = `
 
 // Payments lists the latest 200 payments, newest first.
 func (l *Ledger) Payments(ctx context.Context) ([]Payment, error) {
-	return rows[Payment](ctx, l.pool, paymentQuery+` order by y.id desc limit 200`)
+	return rows[Payment](l.pool.Query(ctx, paymentQuery+` order by y.id desc limit 200`))
 }
 
 // PaymentDocument is all that a payment, or the answer to one, says.
@@ -68,10 +68,10 @@ func (l *Ledger) PaymentDocument(ctx context.Context, iri string) (PaymentDocume
 	var d PaymentDocument
 	err := pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead},
 		func(tx pgx.Tx) (err error) {
-			if d.Payment, err = row[Payment](ctx, tx, paymentQuery+` where y.iri = $1`, iri); err != nil {
+			if d.Payment, err = row[Payment](tx.Query(ctx, paymentQuery+` where y.iri = $1`, iri)); err != nil {
 				return err
 			}
-			d.Allocations, err = rows[Allocation](ctx, tx, allocationQuery, d.ID)
+			d.Allocations, err = rows[Allocation](tx.Query(ctx, allocationQuery, d.ID))
 			return err
 		})
 	return d, err
@@ -89,7 +89,7 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
-		p, err := row[Peer](ctx, tx, `select `+peerColumns+` from peer where host = $1 for no key update`, host)
+		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where host = $1 for no key update`, host))
 		if err != nil {
 			return err
 		}
@@ -110,10 +110,10 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 // owed allocates the whole cents owed to a peer over its accepted claims, oldest first. The
 // fraction of a cent that is left stays with the newest and is paid another month.
 func (tx *Tx) owed(ctx context.Context, p Peer) ([]Allocation, int64, error) {
-	claims, err := rows[Claim](ctx, tx, claimQuery+`
+	claims, err := rows[Claim](tx.Query(ctx, claimQuery+`
 		where c.direction = 'out' and c.peer = $1 and c.state in ('accepted', 'confirmed')
 		  and c.amount > coalesce(a.allocated, 0)
-		order by c.period, c.n for no key update of c`, p.ID)
+		order by c.period, c.n for no key update of c`, p.ID))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -141,11 +141,11 @@ func (tx *Tx) orderPayment(ctx context.Context, operator int64, p Peer, amount i
 		return y, err
 	}
 	failpoint("payment.ordered")
-	if err := tx.post(ctx, open, journal.Entry{Kind: kindPayment, Ref: id, Phase: journal.Pending,
-		Debit: of(journal.Payable, p.ID), Credit: bank(), Amount: amount}); err != nil {
+	if err := booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindPayment, Ref: id, Phase: journal.Pending,
+		Debit: of(journal.Payable, p.ID), Credit: bank(), Amount: amount})); err != nil {
 		return y, err
 	}
-	return row[Payment](ctx, tx, paymentQuery+` where y.id = $1`, id)
+	return row[Payment](tx.Query(ctx, paymentQuery+` where y.id = $1`, id))
 }
 
 func (tx *Tx) insertPayment(ctx context.Context, y Payment, by *int64, allocations []Allocation) (int64, error) {
@@ -179,7 +179,8 @@ func (l *Ledger) PaymentSent(ctx context.Context, operator, id int64) error {
 			return err
 		}
 		failpoint("payment.sent")
-		return tx.tell(ctx, Message{Kind: TellPayment, Key: y.IRI, To: y.Host})
+		tx.tell(Message{Kind: TellPayment, Key: y.IRI, To: y.Host})
+		return nil
 	})
 }
 
@@ -196,7 +197,7 @@ func (l *Ledger) PaymentCancelled(ctx context.Context, operator, id int64) error
 		if _, err := tx.Exec(ctx, `update payment set state = 'cancelled' where id = $1`, y.ID); err != nil {
 			return err
 		}
-		return tx.post(ctx, open, journal.Entry{Kind: kindPayment, Ref: y.ID, Phase: journal.Void})
+		return booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindPayment, Ref: y.ID, Phase: journal.Void}))
 	})
 }
 
@@ -211,8 +212,8 @@ func (l *Ledger) changePayment(ctx context.Context, operator, id int64, directio
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
-		y, err := row[Payment](ctx, tx, paymentQuery+`
-			where y.id = $1 and y.direction = $2 for no key update of y`, id, direction)
+		y, err := row[Payment](tx.Query(ctx, paymentQuery+`
+			where y.id = $1 and y.direction = $2 for no key update of y`, id, direction))
 		if err != nil {
 			return err
 		}
@@ -222,7 +223,7 @@ func (l *Ledger) changePayment(ctx context.Context, operator, id int64, directio
 
 // confirmAllocations uses up what arrived over a payment's allocations, oldest claim first.
 func (tx *Tx) confirmAllocations(ctx context.Context, payment, arrived int64) ([]Allocation, error) {
-	all, err := rows[Allocation](ctx, tx, allocationQuery, payment)
+	all, err := rows[Allocation](tx.Query(ctx, allocationQuery, payment))
 	if err != nil {
 		return nil, err
 	}

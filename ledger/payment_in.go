@@ -36,33 +36,34 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err := l.checkNotice(n); err != nil {
 		return err
 	}
-	var conflict error
-	err := l.tx(ctx, func(tx *Tx) error {
-		conflict = nil
-		p, err := tx.peer(ctx, n.Host)
-		if err != nil {
-			return err
-		}
-		if err := tx.lockID(ctx, "claims of "+n.Host); err != nil {
-			return err
-		}
-		known, err := row[Payment](ctx, tx, paymentQuery+` where y.iri = $1`, n.IRI)
-		switch {
-		case err == nil:
-			conflict, err = tx.paymentAgain(ctx, known, n)
-			return err
-		case !errors.Is(err, ErrNotFound):
-			return err
-		case p.FrozenAt != nil:
-			return &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
-		}
-		return tx.announce(ctx, p, n)
-	})
-	failpoint("payment.announced")
+	tx, err := l.begin(ctx)
 	if err != nil {
 		return err
 	}
-	return conflict
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	p, err := tx.peer(ctx, n.Host)
+	if err != nil {
+		return err
+	}
+	if err := tx.lockID(ctx, "claims of "+n.Host); err != nil {
+		return err
+	}
+	known, err := row[Payment](tx.Query(ctx, paymentQuery+` where y.iri = $1`, n.IRI))
+	var conflict error
+	switch {
+	case err == nil:
+		conflict, err = tx.paymentAgain(ctx, known, n)
+	case !errors.Is(err, ErrNotFound):
+	case p.FrozenAt != nil:
+		err = &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+	default:
+		err = tx.announce(ctx, p, n)
+	}
+	if err == nil {
+		err = tx.commit(ctx)
+	}
+	failpoint("payment.announced")
+	return errors.Join(err, conflict)
 }
 
 func (l *Ledger) checkNotice(n PaymentNotice) error {
@@ -96,15 +97,16 @@ func (tx *Tx) paymentAgain(ctx context.Context, known Payment, n PaymentNotice) 
 	case known.AnsweredAt == nil:
 		return nil, nil
 	}
-	return nil, tx.tell(ctx, Message{Kind: TellPaymentAnswer, Key: n.IRI, To: n.Host})
+	tx.tell(Message{Kind: TellPaymentAnswer, Key: n.IRI, To: n.Host})
+	return nil, nil
 }
 
 func (tx *Tx) announce(ctx context.Context, p Peer, n PaymentNotice) error {
 	allocations := make([]Allocation, len(n.Allocations))
 	for i, a := range n.Allocations {
-		c, err := row[Claim](ctx, tx, claimQuery+`
+		c, err := row[Claim](tx.Query(ctx, claimQuery+`
 			where c.iri = $1 and c.peer = $2 and c.direction = 'in' and c.state in ('accepted', 'confirmed')
-			for no key update of c`, a.Claim, p.ID)
+			for no key update of c`, a.Claim, p.ID))
 		if errors.Is(err, ErrNotFound) || slices.ContainsFunc(allocations[:i], func(b Allocation) bool { return b.Claim == c.ID }) {
 			return &ClaimFault{Code: "unknown-claim", Detail: a.Claim}
 		}
@@ -156,7 +158,8 @@ func (l *Ledger) PaymentNotReceived(ctx context.Context, operator, id int64) err
 		if err := tx.notReceived(ctx, y, open); err != nil {
 			return err
 		}
-		return tx.tell(ctx, Message{Kind: TellPaymentAnswer, Key: y.IRI, To: y.Host})
+		tx.tell(Message{Kind: TellPaymentAnswer, Key: y.IRI, To: y.Host})
+		return nil
 	})
 }
 
@@ -185,7 +188,7 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 		entries = append(entries, lines...)
 	}
 	failpoint("payment.allocated")
-	if err := tx.post(ctx, open, entries...); err != nil {
+	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
 		return err
 	}
 	for _, a := range paid {
@@ -193,17 +196,18 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 			return err
 		}
 	}
-	return tx.tell(ctx, Message{Kind: TellPaymentAnswer, Key: y.IRI, To: y.Host})
+	tx.tell(Message{Kind: TellPaymentAnswer, Key: y.IRI, To: y.Host})
+	return nil
 }
 
 // allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
 // what each line is still owed, and makes that available to the payees.
 func (tx *Tx) allocateLines(ctx context.Context, a Allocation) ([]journal.Entry, error) {
 	type open struct{ ID, Member, Open int64 }
-	lines, err := rows[open](ctx, tx, `
+	lines, err := rows[open](tx.Query(ctx, `
 		select l.id, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
 		from claim_line l left join line_allocation x on x.line = l.id
-		where l.claim = $1 group by l.id order by l.payee collate "C"`, a.Claim)
+		where l.claim = $1 group by l.id order by l.payee collate "C"`, a.Claim))
 	if err != nil {
 		return nil, err
 	}

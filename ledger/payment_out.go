@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
@@ -22,35 +23,36 @@ func (l *Ledger) PaymentAnswered(ctx context.Context, a PaymentAnswer) error {
 	if a.Received < 0 || a.Received > maxAmount || a.Received%microPerCent != 0 {
 		return refused("amount", "amount")
 	}
-	var conflict error
-	err := l.tx(ctx, func(tx *Tx) error {
-		conflict = nil
-		open, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
-		}
-		y, err := row[Payment](ctx, tx, paymentQuery+`
-			where y.iri = $1 and y.direction = 'out' for no key update of y`, a.IRI)
-		switch {
-		case err != nil:
-			return err
-		case y.Host != a.Host:
-			return fmt.Errorf("%w: %s doesn't answer %s", ErrRefused, a.Host, a.IRI)
-		case y.State == "confirmed" && *y.Received == a.Received, y.State == "not_received" && a.Received == 0:
-			return nil
-		case y.State != "sent":
-			conflict = fmt.Errorf("%w: payment %s is %s", ErrConflict, y.IRI, y.State)
-			return tx.freeze(ctx, y.Peer, "two different answers to "+y.IRI)
-		case a.Received == 0:
-			return tx.notReceived(ctx, y, open)
-		}
-		return tx.paid(ctx, y, a.Received, open)
-	})
-	failpoint("payment.answered")
+	tx, err := l.begin(ctx)
 	if err != nil {
 		return err
 	}
-	return conflict
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	open, err := tx.openMonth(ctx)
+	if err != nil {
+		return err
+	}
+	y, err := row[Payment](tx.Query(ctx, paymentQuery+`
+		where y.iri = $1 and y.direction = 'out' for no key update of y`, a.IRI))
+	var conflict error
+	switch {
+	case err != nil:
+	case y.Host != a.Host:
+		err = fmt.Errorf("%w: %s doesn't answer %s", ErrRefused, a.Host, a.IRI)
+	case y.State == "confirmed" && *y.Received == a.Received, y.State == "not_received" && a.Received == 0:
+	case y.State != "sent":
+		conflict = fmt.Errorf("%w: payment %s is %s", ErrConflict, y.IRI, y.State)
+		err = tx.freeze(ctx, y.Peer, "two different answers to "+y.IRI)
+	case a.Received == 0:
+		err = tx.notReceived(ctx, y, open)
+	default:
+		err = tx.paid(ctx, y, a.Received, open)
+	}
+	if err == nil {
+		err = tx.commit(ctx)
+	}
+	failpoint("payment.answered")
+	return errors.Join(err, conflict)
 }
 
 // notReceived reopens everything that a payment was to pay.
@@ -62,7 +64,7 @@ func (tx *Tx) notReceived(ctx context.Context, y Payment, open string) error {
 	if y.Direction == "in" {
 		return nil
 	}
-	return tx.post(ctx, open, journal.Entry{Kind: kindPayment, Ref: y.ID, Phase: journal.Void})
+	return booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindPayment, Ref: y.ID, Phase: journal.Void}))
 }
 
 func (tx *Tx) paid(ctx context.Context, y Payment, received int64, open string) error {
@@ -77,7 +79,7 @@ func (tx *Tx) paid(ctx context.Context, y Payment, received int64, open string) 
 		entries = append(entries, journal.Entry{Kind: kindPaymentShort, Ref: y.ID, Phase: journal.Single,
 			Debit: of(journal.Suspense, 0), Credit: bank(), Amount: short})
 	}
-	if err := tx.post(ctx, open, entries...); err != nil {
+	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
 		return err
 	}
 	failpoint("payment.posted")

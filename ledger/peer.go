@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -34,7 +35,7 @@ func (tx *Tx) peer(ctx context.Context, host string) (Peer, error) {
 		insert into peer (host, created_at) values ($1, $2) on conflict do nothing`, host, tx.at); err != nil {
 		return Peer{}, err
 	}
-	return row[Peer](ctx, tx, `select `+peerColumns+` from peer where host = $1`, host)
+	return row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where host = $1`, host))
 }
 
 // PeerIdentity is what an instance actor's document says about money.
@@ -47,30 +48,26 @@ type PeerIdentity struct {
 // pinned one changes nothing here and is ErrConflict: everything money-like is held until it is
 // settled between the operators.
 func (l *Ledger) PinPeer(ctx context.Context, id PeerIdentity) (Peer, error) {
-	var p Peer
-	err := l.tx(ctx, func(tx *Tx) error {
-		var err error
-		if p, err = tx.peer(ctx, id.Host); err != nil {
-			return err
-		}
-		// Locked, so that of two keys that come at once the first is pinned.
-		if p, err = row[Peer](ctx, tx, `select `+peerColumns+` from peer where id = $1 for no key update`, p.ID); err != nil {
-			return err
-		}
-		if p.AccountingKey != "" && p.AccountingKey != id.AccountingKey {
-			return fmt.Errorf("%w: the accounting key of %s changed", ErrConflict, id.Host)
-		}
-		p, err = row[Peer](ctx, tx, `
-			update peer set actor = $2, inbox = $3, accounting_key = $4, accounting_key_id = $5
-			where id = $1 returning `+peerColumns, p.ID, id.Actor, id.Inbox, id.AccountingKey, id.AccountingKeyID)
-		return err
-	})
+	if id.Host == "" || id.Host == l.inst.Host {
+		return Peer{}, fmt.Errorf("%w: %q is no other instance", ErrRefused, id.Host)
+	}
+	// One statement, so that of two keys that come at once the first is pinned.
+	p, err := row[Peer](l.pool.Query(ctx, `
+		insert into peer as p (host, actor, inbox, accounting_key, accounting_key_id, created_at)
+		values ($1, $2, $3, $4, $5, $6)
+		on conflict (host) do update set actor = excluded.actor, inbox = excluded.inbox,
+		  accounting_key = excluded.accounting_key, accounting_key_id = excluded.accounting_key_id
+		where p.accounting_key in ('', excluded.accounting_key)
+		returning `+peerColumns, id.Host, id.Actor, id.Inbox, id.AccountingKey, id.AccountingKeyID, l.Now()))
+	if errors.Is(err, ErrNotFound) {
+		return Peer{}, fmt.Errorf("%w: the accounting key of %s changed", ErrConflict, id.Host)
+	}
 	return p, err
 }
 
 // Peer reads a peer by host; ErrNotFound.
 func (l *Ledger) Peer(ctx context.Context, host string) (Peer, error) {
-	return row[Peer](ctx, l.pool, `select `+peerColumns+` from peer where host = $1`, host)
+	return row[Peer](l.pool.Query(ctx, `select `+peerColumns+` from peer where host = $1`, host))
 }
 
 // ConfirmPeerKey records that the operator compared the fingerprint of the pinned key with the
@@ -128,7 +125,7 @@ type PeerPosition struct {
 
 // PeerPositions lists all peers with what is owed both ways, by host.
 func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
-	return rows[PeerPosition](ctx, l.pool, `
+	return rows[PeerPosition](l.pool.Query(ctx, `
 		select p.id, p.host, p.actor, p.inbox, p.accounting_key, p.accounting_key_id, p.payto, p.key_confirmed_at,
 		  p.threshold, p.frozen_at, p.frozen_reason, p.created_at,
 		  coalesce(o.credits_posted - o.debits_posted, 0)::bigint as payable,
@@ -139,5 +136,5 @@ func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
 		left join account o on o.kind = 'payable' and o.owner = p.id and o.currency = $1
 		left join account i on i.kind = 'receivable' and i.owner = p.id and i.currency = $1
 		left join account c on c.kind = 'peer_credit' and c.owner = p.id and c.currency = $1
-		order by p.host`, l.inst.Currency)
+		order by p.host`, l.inst.Currency))
 }

@@ -41,67 +41,66 @@ func (l *Ledger) ReceiveFlattr(ctx context.Context, r ReceivedLike) error {
 	if !ValidPeriod(r.Period) {
 		return refused("period", "form")
 	}
-	return l.tx(ctx, func(tx *Tx) error {
-		open, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
-		}
-		if err := tx.lockID(ctx, r.ID); err != nil {
-			return err
-		}
-		known, err := row[receivedFlattr](ctx, tx, `
-			select `+receivedColumns+` from received_flattr where id = $1`, r.ID)
-		switch {
-		case err == nil:
-			return tx.repeated(ctx, known, r)
-		case !errors.Is(err, ErrNotFound):
-			return err
-		}
-		return tx.receive(ctx, r, open)
-	})
+	tx, err := l.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	open, err := tx.openMonth(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.lockID(ctx, r.ID); err != nil {
+		return err
+	}
+	f, err := row[receivedFlattr](tx.Query(ctx, `
+		select `+receivedColumns+` from received_flattr where id = $1`, r.ID))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		f, err = tx.receive(ctx, r, open)
+	case err == nil && (f.Giver != r.Giver || f.Object != r.Object || f.Period != r.Period):
+		err = fmt.Errorf("%w: %s is known with other content", ErrConflict, r.ID)
+	}
+	if err != nil {
+		return err
+	}
+	tx.tellAnswer(f)
+	return tx.commit(ctx)
 }
 
 // lockID serialises what comes for one activity id, so that a Like and its Undo can't miss each other.
 func (tx *Tx) lockID(ctx context.Context, id string) error {
-	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, id)
+	_, err := tx.Exec(ctx, lockByName, id)
 	return err
 }
 
-func (tx *Tx) repeated(ctx context.Context, known receivedFlattr, r ReceivedLike) error {
-	if known.Giver != r.Giver || known.Object != r.Object || known.Period != r.Period {
-		return fmt.Errorf("%w: %s is known with other content", ErrConflict, r.ID)
-	}
-	return tx.tellAnswer(ctx, known)
-}
+const lockByName = `select pg_advisory_xact_lock(hashtextextended($1, 0))`
 
 // receive judges and stores a Like that is new.
-func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) error {
+func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) (receivedFlattr, error) {
 	peer, err := tx.peer(ctx, r.Host)
 	if err != nil {
-		return err
+		return receivedFlattr{}, err
 	}
-	j, err := tx.judge(ctx, r, open)
+	known, err := tx.likeFacts(ctx, r, open)
 	if err != nil {
-		return err
+		return receivedFlattr{}, err
 	}
 	undone, err := tx.buried(ctx, r.ID, r.Giver)
 	if err != nil {
-		return err
+		return receivedFlattr{}, err
 	}
+	j := known.judge()
 	answered := &tx.at
 	if j.answer == "tentative" {
 		answered = nil
 	}
-	f, err := row[receivedFlattr](ctx, tx, `
+	return row[receivedFlattr](tx.Query(ctx, `
 		insert into received_flattr (id, giver, peer, object, button, member, period, carries,
 		  answer, reason, received_at, answered_at, undone_at)
 		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, nullif($10, ''), $11, $12, $13)
-		returning `+receivedColumns, r.ID, r.Giver, peer.ID, r.Object, j.button, j.member, r.Period, r.Carries,
-		j.answer, j.reason, tx.at, answered, undone)
-	if err != nil {
-		return err
-	}
-	return tx.tellAnswer(ctx, f)
+		returning `+receivedColumns, r.ID, r.Giver, peer.ID, r.Object, known.button, known.member, r.Period, r.Carries,
+		j.answer, j.reason, tx.at, answered, undone))
 }
 
 // buried tells when an Undo of this id by this giver came before it.
@@ -114,116 +113,112 @@ func (tx *Tx) buried(ctx context.Context, id, giver string) (*time.Time, error) 
 	return &at, err
 }
 
-// judgement is the answer to a Like and what it is about.
-type judgement struct {
-	answer, reason string
-	button         *string
-	member         *int64
+// likeFacts is all that decides about a Like.
+type likeFacts struct {
+	button *string // nil: no thing of ours
+	member *int64
+	gone   bool    // the button, or its owner
+	own    bool    // the giver is the owner
+	gives  bool    // the owner may receive in that month
+	month  string  // the state of its month here, "" before it opens
+	soon   bool    // it opens within the hour
+	answer *string // already given to this giver for this thing and month, under another id
+	reason string
 }
 
-func rejected(reason string) judgement { return judgement{answer: "reject", reason: reason} }
-
-// judge applies protocol §4: the thing, the month, own things, and reciprocity.
-func (tx *Tx) judge(ctx context.Context, r ReceivedLike, open string) (judgement, error) {
+// likeFacts reads what the tables know. The Like's month is locked as the open one is, so that what is
+// read after that holds for the state it is in.
+func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k likeFacts, err error) {
 	id, ours := strings.CutPrefix(r.Object, tx.l.inst.ButtonIRI(""))
-	var member int64
+	if !ours {
+		return k, nil
+	}
+	err = tx.QueryRow(ctx, `select state from month where period = $1 for share`, r.Period).Scan(&k.month)
+	if err != nil && err != pgx.ErrNoRows {
+		return k, err
+	}
+	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
 	var payee string
-	var gone bool
-	err := tx.QueryRow(ctx, `
-		select m.id, m.name, b.removed_at is not null or m.deleted_at is not null
-		from button b join member m on m.id = b.owner where b.id = $1`, id).Scan(&member, &payee, &gone)
-	switch {
-	case !ours || err == pgx.ErrNoRows:
-		return rejected(ReasonUnknownThing), nil
-	case err != nil:
-		return judgement{}, err
-	}
-	j, same, err := tx.sameFlattr(ctx, r)
-	if err == nil && !same {
-		j, err = tx.judgeMonth(ctx, r, open, member)
-	}
-	j.button, j.member = &id, &member
-	switch {
-	case err != nil || same || j.reason == ReasonPeriodClosed:
-	case r.Giver == tx.l.inst.MemberIRI(payee):
-		j.answer, j.reason = "reject", ReasonOwnThing
-	case gone:
-		j.answer, j.reason = "reject", ReasonNotAccepting
-	}
-	return j, err
-}
-
-// judgeMonth: the current month is taken, the one before while in grace, and the next within one
-// hour of it. Eligibility of a closed month is frozen, so its answer is final at once.
-func (tx *Tx) judgeMonth(ctx context.Context, r ReceivedLike, open string, member int64) (judgement, error) {
-	var state string
-	err := tx.QueryRow(ctx, `select state from month where period = $1 for share`, r.Period).Scan(&state)
-	soon := r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
-	switch {
-	case err != nil && err != pgx.ErrNoRows:
-		return judgement{}, err
-	case state == "settled" || state == "" && !soon:
-		return rejected(ReasonPeriodClosed), nil
-	}
-	gives, err := tx.mayReceive(ctx, member, r.Period)
-	switch {
-	case err != nil:
-		return judgement{}, err
-	case gives:
-		return judgement{answer: "accept"}, nil
-	case state == "closed":
-		return rejected(ReasonNotAccepting), nil
-	}
-	return judgement{answer: "tentative"}, nil
-}
-
-// sameFlattr finds the answer already given to this giver for this thing and month under another id.
-func (tx *Tx) sameFlattr(ctx context.Context, r ReceivedLike) (judgement, bool, error) {
-	var j judgement
-	err := tx.QueryRow(ctx, `
-		select answer, coalesce(reason, '') from received_flattr
-		where giver = $1 and object = $2 and period = $3 and undone_at is null
-		order by received_at, id limit 1`, r.Giver, r.Object, r.Period).Scan(&j.answer, &j.reason)
+	err = tx.QueryRow(ctx, `
+		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, $5 or exists (
+		    select from reservation s where s.member = m.id and s.period = $3 and s.state <> 'released'),
+		  f.answer, coalesce(f.reason, '')
+		from button b join member m on m.id = b.owner
+		left join lateral (
+		  select answer, reason from received_flattr
+		  where giver = $2 and period = $3 and object = $4 and undone_at is null
+		  order by received_at, id limit 1) f on true
+		where b.id = $1`, id, r.Giver, r.Period, r.Object, tx.l.inst.Reciprocity == ReciprocityOff).
+		Scan(&k.button, &k.member, &payee, &k.gone, &k.gives, &k.answer, &k.reason)
 	if err == pgx.ErrNoRows {
-		return j, false, nil
+		return likeFacts{}, nil
 	}
-	return j, err == nil, err
+	k.own = r.Giver == tx.l.inst.MemberIRI(payee)
+	return k, err
+}
+
+// judgement is the answer to a Like.
+type judgement struct{ answer, reason string }
+
+func rejected(reason string) judgement { return judgement{"reject", reason} }
+
+// judge applies protocol §4. The current month is taken, the one before while in grace, and the next
+// within one hour of it. Eligibility of a closed month is frozen, so its answer is final at once.
+func (k likeFacts) judge() judgement {
+	switch {
+	case k.button == nil:
+		return rejected(ReasonUnknownThing)
+	case k.answer != nil:
+		return judgement{*k.answer, k.reason}
+	case k.month == "settled" || k.month == "" && !k.soon:
+		return rejected(ReasonPeriodClosed)
+	case k.own:
+		return rejected(ReasonOwnThing)
+	case k.gone || !k.gives && k.month == "closed":
+		return rejected(ReasonNotAccepting)
+	case k.gives:
+		return judgement{answer: "accept"}
+	}
+	return judgement{answer: "tentative"}
 }
 
 // tellAnswer tells the giver's home. An undone Like gets no answer: its home decided already.
-func (tx *Tx) tellAnswer(ctx context.Context, f receivedFlattr) error {
-	if f.UndoneAt != nil {
-		return nil
+func (tx *Tx) tellAnswer(f receivedFlattr) {
+	if f.UndoneAt == nil {
+		kind := map[string]string{"accept": TellAccept, "tentative": TellTentative, "reject": TellReject}[f.Answer]
+		tx.tell(Message{Kind: kind, Key: f.ID, To: f.Giver})
 	}
-	kind := map[string]string{"accept": TellAccept, "tentative": TellTentative, "reject": TellReject}[f.Answer]
-	return tx.tell(ctx, Message{Kind: kind, Key: f.ID, To: f.Giver})
 }
 
 // ReceiveUndo takes back a Like that actor sent; decided by its home's commit, so it is applied
 // whenever it arrives, and one that comes before its Like leaves a tombstone. ErrRefused: the Like
 // is somebody else's.
 func (l *Ledger) ReceiveUndo(ctx context.Context, like, actor string) error {
-	return l.tx(ctx, func(tx *Tx) error {
-		if err := tx.lockID(ctx, like); err != nil {
-			return err
-		}
-		var giver string
-		err := tx.QueryRow(ctx, `select giver from received_flattr where id = $1`, like).Scan(&giver)
-		switch {
-		case err == pgx.ErrNoRows:
-			_, err = tx.Exec(ctx, `
-				insert into tombstone (id, actor, created_at) values ($1, $2, $3) on conflict do nothing`,
-				like, actor, tx.at)
-			return err
-		case err != nil:
-			return err
-		case giver != actor:
-			return fmt.Errorf("%w: %s isn't %s's", ErrRefused, like, actor)
-		}
+	tx, err := l.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	if err := tx.lockID(ctx, like); err != nil {
+		return err
+	}
+	var giver string
+	err = tx.QueryRow(ctx, `select giver from received_flattr where id = $1`, like).Scan(&giver)
+	switch {
+	case err == pgx.ErrNoRows:
+		_, err = tx.Exec(ctx, `
+			insert into tombstone (id, actor, created_at) values ($1, $2, $3) on conflict do nothing`,
+			like, actor, tx.at)
+	case err == nil && giver != actor:
+		err = fmt.Errorf("%w: %s isn't %s's", ErrRefused, like, actor)
+	case err == nil:
 		_, err = tx.Exec(ctx, `
 			update received_flattr set undone_at = $2 where id = $1 and undone_at is null`, like, tx.at)
+	}
+	if err != nil {
 		return err
-	})
+	}
+	return tx.commit(ctx)
 }
 
 // LikeAnswer is what was answered to a received Like, for telling.

@@ -311,7 +311,7 @@ func TestOpenRefusals(t *testing.T) {
 		}
 	}
 	l, err := ledger.Open(ctx, ledger.Options{Pool: pool})
-	if err != nil || l.Instance().Name != "A" {
+	if err != nil || l.Instance().Name != "another name" {
 		t.Errorf("%+v, %v", l.Instance(), err)
 	}
 	if months, err := l.Months(ctx); err != nil || len(months) != 1 || months[0].Period != "2026-11" {

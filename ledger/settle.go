@@ -18,7 +18,7 @@ import (
 func (l *Ledger) SettleMonth(ctx context.Context, period string) error {
 	defer failpoint("settle.committed")
 	return l.tx(ctx, func(tx *Tx) error {
-		m, err := row[Month](ctx, tx, `select `+monthColumns+` from month where period = $1 for update`, period)
+		m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, period))
 		switch {
 		case err != nil:
 			return err
@@ -163,7 +163,7 @@ func (tx *Tx) settleBudgets(ctx context.Context, period, open string, shares []*
 		where period = $2 and state = 'reserved'`, settled, period); err != nil {
 		return err
 	}
-	if err := tx.post(ctx, open, entries...); err != nil {
+	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
 		return err
 	}
 	return tx.topUpRolled(ctx, rolled, open)
@@ -171,18 +171,17 @@ func (tx *Tx) settleBudgets(ctx context.Context, period, open string, shares []*
 
 // topUpRolled lets money that rolled over fill the open month's budget, where it had been short.
 func (tx *Tx) topUpRolled(ctx context.Context, rolled []int64, open string) error {
-	givers, err := rows[struct{ Member int64 }](ctx, tx, `
+	givers, err := rows[struct{ Member int64 }](tx.Query(ctx, `
 		select r.member from reservation r join member m on m.id = r.member
-		where r.id = any($1) and m.deleted_at is null order by r.member`, rolled)
+		where r.id = any($1) and m.deleted_at is null order by r.member`, rolled))
 	if err != nil {
 		return err
 	}
-	for _, g := range givers {
-		if err := tx.topUp(ctx, g.Member, open); err != nil {
-			return err
-		}
+	members := make([]int64, len(givers))
+	for i, g := range givers {
+		members[i] = g.Member
 	}
-	return nil
+	return tx.topUp(ctx, open, members...)
 }
 
 // bookShares credits our payees, offers the claims, and stores the shares.
@@ -230,5 +229,5 @@ func (tx *Tx) bookEarnings(ctx context.Context, period, open string, shares []*s
 		entries = append(entries, journal.Entry{Kind: kindEarning, Ref: id, Phase: journal.Single,
 			Debit: of(journal.Clearing, 0), Credit: of(journal.Earned, m), Amount: sums[m].amount})
 	}
-	return tx.post(ctx, open, entries...)
+	return booked(journal.Post(ctx, tx.book(open), entries...))
 }

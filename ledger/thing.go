@@ -36,12 +36,12 @@ func (l *Ledger) SaveThing(ctx context.Context, r RemoteThing) (Thing, error) {
 		if err != nil {
 			return err
 		}
-		t, err = row[Thing](ctx, tx, `
+		t, err = row[Thing](tx.Query(ctx, `
 			insert into thing (iri, url, title, payee, payee_name, peer, created_at)
 			values ($1, $2, $3, $4, $5, $6, $7)
 			on conflict (iri) do update set url = excluded.url, title = excluded.title,
 			  payee_name = excluded.payee_name
-			returning `+thingColumns, r.IRI, r.URL, r.Title, r.Payee, r.PayeeName, peer.ID, tx.at)
+			returning `+thingColumns, r.IRI, r.URL, r.Title, r.Payee, r.PayeeName, peer.ID, tx.at))
 		if err == nil && t.Payee != r.Payee {
 			return ErrConflict
 		}
@@ -52,10 +52,10 @@ func (l *Ledger) SaveThing(ctx context.Context, r RemoteThing) (Thing, error) {
 
 // ThingByIRI reads a thing, ours or remembered; ErrNotFound.
 func (l *Ledger) ThingByIRI(ctx context.Context, iri string) (Thing, error) {
-	return row[Thing](ctx, l.pool, `select `+thingColumns+` from thing where iri = $1`, iri)
+	return row[Thing](l.pool.Query(ctx, `select `+thingColumns+` from thing where iri = $1`, iri))
 }
 
 // Thing reads a thing by id; ErrNotFound.
 func (l *Ledger) Thing(ctx context.Context, id int64) (Thing, error) {
-	return row[Thing](ctx, l.pool, `select `+thingColumns+` from thing where id = $1`, id)
+	return row[Thing](l.pool.Query(ctx, `select `+thingColumns+` from thing where id = $1`, id))
 }

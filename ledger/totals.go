@@ -21,7 +21,7 @@ func (t Totals) MembersMoney() int64 { return t.Means + t.Announced + t.Earned }
 func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 	var t Totals
 	err := l.snapshot(ctx, func(tx pgx.Tx) (err error) {
-		t, err = row[Totals](ctx, tx, `
+		t, err = row[Totals](tx.Query(ctx, `
 			with b as (
 			  select kind, sum(case normal when 'D' then debits_posted - credits_posted else credits_posted - debits_posted end)::bigint as s
 			  from account group by kind)
@@ -36,7 +36,7 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			  coalesce(sum(s) filter (where kind = 'suspense'), 0)::bigint as suspense,
 			  coalesce((select sum(amount) from deposit), 0)::bigint as deposited,
 			  coalesce((select sum(amount) from withdrawal where state = 'paid'), 0)::bigint as withdrawn
-			from b`)
+			from b`))
 		return err
 	})
 	return t, err

@@ -57,18 +57,20 @@ func (l *Ledger) MyMonth(ctx context.Context, by int64, period string) (MonthVie
 }
 
 func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView, err error) {
-	v.Month, err = row[Month](ctx, tx, `select `+monthColumns+` from month
-		where period = $1 or ($1 = '' and state = 'open')`, period)
+	v.Month, err = row[Month](tx.Query(ctx, `select `+monthColumns+` from month
+		where period = $1 or ($1 = '' and state = 'open')`, period))
 	if err != nil {
 		return v, err
 	}
 	v.ClosesAt = PeriodEnd(v.Period)
-	m, err := row[Member](ctx, tx, `select `+memberColumns+` from member where id = $1`, by)
+	m, err := row[Member](tx.Query(ctx, `select `+memberColumns+` from member where id = $1`, by))
 	if err != nil {
 		return v, err
 	}
-	r, err := tx.reservation(ctx, by, v.Period)
-	if err != nil {
+	r, err := row[Reservation](tx.Query(ctx, `
+		select id, member, period, amount, state from reservation
+		where member = $1 and period = $2 and state <> 'released'`, by, v.Period))
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return v, err
 	}
 	means, err := journal.BalanceOf(ctx, tx, of(journal.Means, by), tx.l.inst.Currency)
@@ -79,13 +81,13 @@ func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView
 	if r.State == "rolled" {
 		v.Rolled = r.Amount
 	}
-	v.Lines, err = rows[MonthLine](ctx, tx, `
+	v.Lines, err = rows[MonthLine](tx.Query(ctx, `
 		select f.id, f.thing, t.iri, t.url, t.title, t.payee, t.payee_name, f.state, f.reason, f.carry_count,
 		  f.made_at, s.amount as settled, coalesce(b.amount, 0)::bigint as returned
 		from flattr f join thing t on t.id = f.thing
 		left join share s on s.flattr = f.id left join share_return b on b.share = s.id
 		where f.giver = $1 and f.period = $2 and f.state <> 'undone'
-		order by f.made_at desc, f.id desc`, by, v.Period)
+		order by f.made_at desc, f.id desc`, by, v.Period))
 	v.project(tx.l.inst.MemberIRI(m.Name))
 	return v, err
 }
@@ -121,7 +123,7 @@ type MonthSummary struct {
 
 // MyMonths lists the months in which a member gave or reserved anything, newest first.
 func (l *Ledger) MyMonths(ctx context.Context, by int64) ([]MonthSummary, error) {
-	return rows[MonthSummary](ctx, l.pool, `
+	return rows[MonthSummary](l.pool.Query(ctx, `
 		select m.period, m.state, coalesce(r.amount, 0)::bigint as reserved,
 		  (select count(*) from flattr f where f.giver = $1 and f.period = m.period
 		     and f.state in ('sent', 'held', 'accepted')) as flattrs,
@@ -130,7 +132,7 @@ func (l *Ledger) MyMonths(ctx context.Context, by int64) ([]MonthSummary, error)
 		     where s.giver = $1 and s.period = m.period)::bigint as returned
 		from month m left join reservation r on r.member = $1 and r.period = m.period and r.state <> 'released'
 		where r.id is not null or exists (select from flattr f where f.giver = $1 and f.period = m.period)
-		order by m.period desc`, by)
+		order by m.period desc`, by))
 }
 
 // Prospect is what a click would mean now; it changes nothing.
@@ -162,8 +164,8 @@ func (l *Ledger) Prospect(ctx context.Context, by, thing int64) (Prospect, error
 			select coalesce(member = $1, false) from thing where id = $2`, by, thing).Scan(&p.Own); err != nil {
 			return notFound(err)
 		}
-		f, err := row[Flattr](ctx, tx, `select `+flattrColumns+` from flattr
-			where giver = $1 and thing = $2 and period = $3 and state <> 'undone'`, by, thing, v.Period)
+		f, err := row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr
+			where giver = $1 and thing = $2 and period = $3 and state <> 'undone'`, by, thing, v.Period))
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}

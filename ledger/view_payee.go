@@ -45,7 +45,7 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged); err != nil {
 				return err
 			}
-			e.Sources, err = rows[EarnedFrom](ctx, tx, earnedSources, by, l.inst.Host)
+			e.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host))
 			return err
 		})
 	return e, err
@@ -72,30 +72,43 @@ const earnedSources = `
 
 // Holdings is all the money of a member that is here, as the account's deletion asks for it.
 type Holdings struct {
-	Means     int64 // paid in and not given yet, reservations included
-	Reserved  int64 // of that, held back for budgets
-	Announced int64
-	Earned    int64 // available or being withdrawn
+	Means      int64 // paid in and not given yet, reservations included
+	Reserved   int64 // of that, held back for budgets
+	Announced  int64
+	Earned     int64 // available or being withdrawn
+	Unanswered int64 // given in claims that the other side hasn't answered: it may come back
 }
 
-// Nothing tells whether the account can be closed.
-func (h Holdings) Nothing() bool { return h.Means == 0 && h.Announced == 0 && h.Earned == 0 }
+// Closable tells whether the account can be closed: nothing is left that a bank could move or that may
+// come back.
+func (h Holdings) Closable() bool {
+	return h.Means < microPerCent && h.Earned < microPerCent && h.Unanswered == 0
+}
 
 // Holdings reads all of a member's money.
 func (l *Ledger) Holdings(ctx context.Context, by int64) (Holdings, error) {
 	var h Holdings
-	err := l.tx(ctx, func(tx *Tx) error {
-		balances := map[string]journal.Balance{}
-		for _, kind := range []string{journal.Means, journal.Announced, journal.Earned} {
-			b, err := journal.BalanceOf(ctx, tx, of(kind, by), l.inst.Currency)
-			if err != nil {
-				return err
-			}
-			balances[kind] = b
-		}
-		h = Holdings{Means: balances[journal.Means].Posted, Reserved: balances[journal.Means].Reserved,
-			Announced: balances[journal.Announced].Posted, Earned: balances[journal.Earned].Posted}
-		return nil
+	err := l.tx(ctx, func(tx *Tx) (err error) {
+		h, err = tx.holdings(ctx, by)
+		return err
 	})
+	return h, err
+}
+
+func (tx *Tx) holdings(ctx context.Context, by int64) (Holdings, error) {
+	balances := map[string]journal.Balance{}
+	for _, kind := range []string{journal.Means, journal.Announced, journal.Earned} {
+		b, err := journal.BalanceOf(ctx, tx, of(kind, by), tx.l.inst.Currency)
+		if err != nil {
+			return Holdings{}, err
+		}
+		balances[kind] = b
+	}
+	h := Holdings{Means: balances[journal.Means].Posted, Reserved: balances[journal.Means].Reserved,
+		Announced: balances[journal.Announced].Posted, Earned: balances[journal.Earned].Posted}
+	err := tx.QueryRow(ctx, `
+		select coalesce(sum(s.amount), 0)::bigint from share s
+		join claim c on coalesce(c.origin, c.id) = s.claim and c.state = 'offered'
+		where s.giver = $1 and not exists (select from share_return b where b.share = s.id)`, by).Scan(&h.Unanswered)
 	return h, err
 }

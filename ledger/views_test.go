@@ -141,10 +141,10 @@ func TestEarned(t *testing.T) {
 		t.Errorf("announced %d, available %d; sources say %d and %d", e.Announced, e.Available, amount, available)
 	}
 	h, err := m.B.Holdings(ctx, bob.ID)
-	if err != nil || h.Announced != e.Announced || h.Earned != e.Available+e.Requested || h.Nothing() {
+	if err != nil || h.Announced != e.Announced || h.Earned != e.Available+e.Requested || h.Closable() {
 		t.Errorf("%+v, %v", h, err)
 	}
-	if h, err := m.B.Holdings(ctx, named(t, m.B, "gone").ID); err != nil || !h.Nothing() {
+	if h, err := m.B.Holdings(ctx, named(t, m.B, "gone").ID); err != nil || !h.Closable() {
 		t.Errorf("one who left has %+v, %v", h, err)
 	}
 }

@@ -55,11 +55,11 @@ func (l *Ledger) RequestWithdrawal(ctx context.Context, by, amount int64, accoun
 			by, amount, parsed.Code, newReference(), tx.at).Scan(&id); err != nil {
 			return err
 		}
-		if err := tx.post(ctx, period, journal.Entry{Kind: kindWithdrawal, Ref: id, Phase: journal.Pending,
-			Debit: of(journal.Earned, by), Credit: bank(), Amount: amount}); err != nil {
+		if err := booked(journal.Post(ctx, tx.book(period), journal.Entry{Kind: kindWithdrawal, Ref: id, Phase: journal.Pending,
+			Debit: of(journal.Earned, by), Credit: bank(), Amount: amount})); err != nil {
 			return err
 		}
-		w, err = row[Withdrawal](ctx, tx, withdrawalQuery+` where w.id = $1`, id)
+		w, err = row[Withdrawal](tx.Query(ctx, withdrawalQuery+` where w.id = $1`, id))
 		return err
 	})
 	return w, err
@@ -87,7 +87,7 @@ func (l *Ledger) decideWithdrawal(ctx context.Context, operator, id int64, state
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
-		w, err := row[Withdrawal](ctx, tx, withdrawalQuery+` where w.id = $1 for no key update of w`, id)
+		w, err := row[Withdrawal](tx.Query(ctx, withdrawalQuery+` where w.id = $1 for no key update of w`, id))
 		switch {
 		case err != nil:
 			return err
@@ -110,16 +110,16 @@ func (tx *Tx) decide(ctx context.Context, w Withdrawal, state string, operator i
 	if state == "paid" {
 		entry.Phase, entry.Amount = journal.Posted, w.Amount
 	}
-	return tx.post(ctx, period, entry)
+	return booked(journal.Post(ctx, tx.book(period), entry))
 }
 
 // Withdrawals lists withdrawals: open ones first, then the latest; at most 200.
 func (l *Ledger) Withdrawals(ctx context.Context) ([]Withdrawal, error) {
-	return rows[Withdrawal](ctx, l.pool, withdrawalQuery+`
-		order by (w.state = 'requested') desc, w.id desc limit 200`)
+	return rows[Withdrawal](l.pool.Query(ctx, withdrawalQuery+`
+		order by (w.state = 'requested') desc, w.id desc limit 200`))
 }
 
 // WithdrawalsOf lists a member's own withdrawals, newest first.
 func (l *Ledger) WithdrawalsOf(ctx context.Context, by int64) ([]Withdrawal, error) {
-	return rows[Withdrawal](ctx, l.pool, withdrawalQuery+` where w.member = $1 order by w.id desc`, by)
+	return rows[Withdrawal](l.pool.Query(ctx, withdrawalQuery+` where w.member = $1 order by w.id desc`, by))
 }

@@ -1,10 +1,7 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
-	"strings"
 
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -13,12 +10,20 @@ import (
 type peersPage struct {
 	Form  form
 	Host  string // the peer whose form was refused
+	Own   string // our accounting key's fingerprint; "" when it isn't known here
 	Peers []ledger.PeerPosition
 }
 
 func (s *Site) peersPage(r *http.Request, f form) (any, error) {
-	all, err := s.ledger.PeerPositions(r.Context())
-	return peersPage{f, f.Values.Get("host"), all}, err
+	p := peersPage{Form: f, Host: f.Values.Get("host")}
+	var err error
+	if s.ownFingerprint != nil {
+		if p.Own, err = s.ownFingerprint(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	p.Peers, err = s.ledger.PeerPositions(r.Context())
+	return p, err
 }
 
 func (s *Site) peers(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -27,17 +32,6 @@ func (s *Site) peers(w http.ResponseWriter, r *http.Request, v visit) error {
 		return err
 	}
 	return s.show(w, r, v, "peers", p)
-}
-
-// fingerprint is a key as two operators compare it over the phone: SHA-256 in groups of four.
-func fingerprint(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	digits := hex.EncodeToString(sum[:16])
-	groups := make([]string, 0, 8)
-	for i := 0; i < len(digits); i += 4 {
-		groups = append(groups, digits[i:i+4])
-	}
-	return strings.Join(groups, " ")
 }
 
 func (s *Site) confirmKey(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -123,7 +123,7 @@ func TestMoneyBetweenInstances(t *testing.T) {
 	bob := s.browser().logIn(s.b, "bob").get("/earned").says(".stages", "Announced€1.1428", "Available€0.00")
 	bob.says("tbody", "November 2026", "a.localhost", "4", "announced")
 
-	a.get("/admin/payments").says("main", "€1.1428", "Smallest payment: €10.00")
+	a.get("/admin/payments").says("main", "€1.1428", "Not due yet: the smallest payment is €10.00; change it under Peers")
 	if a.Doc.Find("form[action='/admin/payments']").Length() != 0 {
 		t.Error("a payment below the threshold is offered")
 	}
@@ -142,6 +142,7 @@ func TestMoneyBetweenInstances(t *testing.T) {
 	b.submit(received, "received", "x").wants(422, received).says(".fault", "whole cents")
 	b.submit(received, "received", "1.14").wants(200, "/admin/payments").says(".notice", "members can use it").says("main", "€1.14 arrived")
 	bob.get("/earned").says(".stages", "Announced€0.0028", "Available€1.14")
+	bob.get("/settings/delete").says("#blocks", "€1.14 that you earned").says("#left", "€0.00285", "that other instances owe you")
 	b.post(strings.TrimSuffix(received, "received")+"not-received").wants(409, strings.TrimSuffix(received, "received")+"not-received")
 }
 
@@ -150,7 +151,8 @@ func TestPeers(t *testing.T) {
 	s := newScene(t)
 	ctx := context.Background()
 	b := s.browser().logIn(s.a, "rita").get("/admin").says(".chores", "1 peer’s key hasn’t been compared").get("/admin/peers")
-	b.says(".cards", "b.localhost", "€1.1428", "not compared", fingerprint("z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"))
+	b.says(".cards", "b.localhost", "€1.1428", "not compared", "print of z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK")
+	b.says("main", "read yours to the other operator, compare theirs: print of a.localhost")
 	b.post("/admin/peers/key", "host", "b.localhost:"+s.port, "key", "another").wants(404, "/admin/peers/key")
 	b.get("/admin/peers").submit("/admin/peers/key").wants(200, "/admin/peers").says(".cards", "compared 2 December 2026")
 	if _, err := s.a.Pool.Exec(ctx, `update peer set frozen_at = $1, frozen_reason = 'two different answers'`, s.clock.Now()); err != nil {

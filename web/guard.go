@@ -3,7 +3,9 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
@@ -53,7 +55,7 @@ func (s *Site) guarded(rt route) http.HandlerFunc {
 
 func (s *Site) pass(w http.ResponseWriter, r *http.Request, v visit, rt route) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
+	if err := r.ParseForm(); err != nil || !isText(r.Form) {
 		return errBadForm
 	}
 	switch {
@@ -76,12 +78,25 @@ func (s *Site) comeBack(r *http.Request) string {
 
 // readable tells whether a path can be asked for with GET.
 func (s *Site) readable(path string) bool {
-	for _, rt := range s.table {
-		if rt.method == http.MethodGet && rt.pattern == path {
-			return true
-		}
+	return s.router.Match(chi.NewRouteContext(), http.MethodGet, path)
+}
+
+// lastPage is where a form that stands on every page leads back to: the page it was on. A refused form is
+// shown at a path that may only be posted to; then the page above it that can be read, with the query
+// that says what it is about.
+func (s *Site) lastPage(r *http.Request, fallback string) string {
+	u, err := url.Parse(ownPath(r.PostForm.Get("back")))
+	if err != nil || u.Path == "" {
+		return fallback
 	}
-	return false
+	for !s.readable(u.EscapedPath()) {
+		cut := strings.LastIndexByte(u.Path, '/')
+		if cut <= 0 {
+			return "/"
+		}
+		u.Path, u.RawPath = u.Path[:cut], ""
+	}
+	return ownPath(u.RequestURI())
 }
 
 // ownPath returns a path of this site as it was given, or "" for anything that leads elsewhere:
@@ -114,6 +129,30 @@ func (s *Site) hostChecked(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// textChecked refuses addresses that no database text can hold: a NUL, or what isn't UTF-8.
+func (s *Site) textChecked(next http.Handler) http.Handler {
+	refused := s.serve(s.failing(errBadForm))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !storable(r.URL.Path) || !isText(r.URL.Query()) {
+			refused(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// isText tells whether a form's or query's names and values can all be stored as text.
+func isText(values url.Values) bool {
+	for name, all := range values {
+		if !storable(name) || slices.ContainsFunc(all, func(s string) bool { return !storable(s) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func param(r *http.Request, name string) string { return chi.URLParam(r, name) }

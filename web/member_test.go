@@ -164,7 +164,7 @@ func TestSettingsAndDelete(t *testing.T) {
 	}
 	b.post("/settings/delete", "password", testPassword).wants(422, "/settings/delete")
 	c := a.join("carol")
-	b = w.browser().logIn(a, "carol").get("/settings/delete").says("main", "Nothing of yours is here")
+	b = w.browser().logIn(a, "carol").get("/settings/delete").says("main", "Nothing holds the account here")
 	b.submit("/settings/delete", "password", "wrong wrong").wants(422, "/settings/delete").says(".fault", "isn’t right")
 	b.submit("/settings/delete", "password", testPassword).wants(200, "/")
 	if m, err := a.Member(context.Background(), c.ID); err != nil || m.DeletedAt == nil {

@@ -63,7 +63,7 @@ func (s *Site) funcs(sp *speech) template.FuncMap {
 	return template.FuncMap{
 		"t":           sp.say,
 		"tn":          sp.count,
-		"reason":      func(r *string) string { return sp.say("reason." + *r) },
+		"reason":      sp.reason,
 		"rule":        sp.rule,
 		"money":       func(micro int64) template.HTML { return sp.money.html(micro, code) },
 		"sum":         func(micro int64) string { return sp.money.text(micro, code) },
@@ -84,7 +84,7 @@ func (s *Site) funcs(sp *speech) template.FuncMap {
 		"plain":       sp.plain,
 		"filled":      filled,
 		"due":         due,
-		"fingerprint": fingerprint,
+		"fingerprint": s.fingerprint,
 	}
 }
 

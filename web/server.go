@@ -126,7 +126,8 @@ func (s *Site) mount() http.Handler {
 	foreign := http.NewCrossOriginProtection()
 	foreign.SetDenyHandler(s.plain(errForeign))
 	m := chi.NewRouter()
-	m.Use(s.hostChecked, middleware.Compress(5), middleware.GetHead, foreign.Handler)
+	s.router = m
+	m.Use(s.hostChecked, s.textChecked, middleware.Compress(5), middleware.GetHead, foreign.Handler)
 	for _, rt := range s.table {
 		m.Method(rt.method, rt.pattern, s.serve(rt))
 	}

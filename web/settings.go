@@ -11,9 +11,13 @@ func (s *Site) settings(w http.ResponseWriter, r *http.Request, v visit) error {
 }
 
 func (s *Site) saveSettings(w http.ResponseWriter, r *http.Request, v visit) error {
-	err := s.ledger.SetDisplayName(r.Context(), v.member.ID, r.PostForm.Get("display_name"))
+	chosen := r.PostForm.Get("language")
+	err := checkLanguage(chosen) // before anything is saved: all of the form is, or nothing
 	if err == nil {
-		err = s.ledger.SetLanguage(r.Context(), v.member.ID, r.PostForm.Get("language"))
+		err = s.ledger.SetDisplayName(r.Context(), v.member.ID, r.PostForm.Get("display_name"))
+	}
+	if err == nil {
+		err = s.ledger.SetLanguage(r.Context(), v.member.ID, chosen)
 	}
 	if err != nil {
 		return s.again(w, r, v, err, "settings", func(f form) (any, error) { return f, nil })
@@ -26,6 +30,23 @@ type deletePage struct {
 	Form form
 	ledger.Holdings
 }
+
+// Left tells whether something stays with the instance when the account is closed as it is now.
+func (p deletePage) Left() bool { return p.Announced != 0 || p.Rests() != 0 }
+
+// Rests are what lies in the account below one cent, which no bank can move.
+func (p deletePage) Rests() int64 {
+	var sum int64
+	for _, amount := range []int64{p.Means, p.Earned} {
+		if ledger.WholeCents(amount) == 0 {
+			sum += amount
+		}
+	}
+	return sum
+}
+
+// Blocks tells whether an amount keeps the account open: a bank can pay it out.
+func (p deletePage) Blocks(amount int64) bool { return ledger.WholeCents(amount) > 0 }
 
 func (s *Site) deletePage(r *http.Request, v visit, f form) (any, error) {
 	h, err := s.ledger.Holdings(r.Context(), v.member.ID)

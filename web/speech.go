@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -63,6 +64,16 @@ func (sp *speech) localize(c *i18n.LocalizeConfig, key string) string {
 	return text
 }
 
+// reason says why a flattr wasn't taken. Peers may send words that this version doesn't know: those are
+// shown as they came.
+func (sp *speech) reason(why string) string {
+	key := "reason." + why
+	if text := sp.say(key); text != key {
+		return text
+	}
+	return sp.say("refused.other", "Reason", why)
+}
+
 func values(pairs []any) map[string]any {
 	m := make(map[string]any, len(pairs)/2+1)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -87,8 +98,8 @@ func (s *Site) preferred(r *http.Request) string {
 // setLanguage keeps a reader's choice: in the account, else in a cookie.
 func (s *Site) setLanguage(w http.ResponseWriter, r *http.Request, v visit) error {
 	chosen := r.PostForm.Get("language")
-	if chosen != "de" && chosen != "en" {
-		return &ledger.FieldError{Field: "language", Rule: "unknown"}
+	if err := checkLanguage(chosen); err != nil {
+		return err
 	}
 	if v.member != nil {
 		if err := s.ledger.SetLanguage(r.Context(), v.member.ID, chosen); err != nil {
@@ -96,10 +107,13 @@ func (s *Site) setLanguage(w http.ResponseWriter, r *http.Request, v visit) erro
 		}
 	}
 	s.setCookie(w, langCookie, chosen, 400*24*time.Hour)
-	to := ownPath(r.PostForm.Get("back"))
-	if to == "" {
-		to = "/"
+	http.Redirect(w, r, s.lastPage(r, "/"), http.StatusSeeOther)
+	return nil
+}
+
+func checkLanguage(chosen string) error {
+	if !slices.Contains(languages, chosen) {
+		return &ledger.FieldError{Field: "language", Rule: "unknown"}
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }

@@ -137,7 +137,9 @@ func builtKeys(t *testing.T) map[string]string {
 		ledger.Undone, ledger.Carried, ledger.Expired)
 	add("state.", ".text", ledger.Unfunded, ledger.Sent, ledger.Held, ledger.Carried, ledger.Expired)
 	add("reason.", "", ledger.ReasonUnknownThing, ledger.ReasonNotAccepting, ledger.ReasonBlocked,
-		ledger.ReasonOwnThing, ledger.ReasonPeriodClosed)
+		ledger.ReasonOwnThing, ledger.ReasonPeriodClosed,
+		"unknown-payee", "deleted")
+	add("refused.", "", "other")
 	add("monthstate.", "", "open", "closed", "settled")
 	add("claim.", "", ledger.Offered, ledger.ClaimTaken, ledger.Refused, ledger.Superseded, ledger.Confirmed)
 	add("claims.", "", "out", "in")

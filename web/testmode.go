@@ -10,20 +10,12 @@ func (s *Site) closeMonth(w http.ResponseWriter, r *http.Request, _ visit) error
 	if err := s.test.CloseMonth(r.Context()); err != nil {
 		return err
 	}
-	return s.done(w, r, back(r), "notice.month-closed")
+	return s.done(w, r, s.lastPage(r, "/home"), "notice.month-closed")
 }
 
 func (s *Site) turnClock(w http.ResponseWriter, r *http.Request, _ visit) error {
 	if err := s.test.Turn(r.Context(), 24*time.Hour); err != nil {
 		return err
 	}
-	return s.done(w, r, back(r), "notice.clock-turned")
-}
-
-// back is where the form stood.
-func back(r *http.Request) string {
-	if path := ownPath(r.PostForm.Get("back")); path != "" {
-		return path
-	}
-	return "/home"
+	return s.done(w, r, s.lastPage(r, "/home"), "notice.clock-turned")
 }

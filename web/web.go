@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fedflattr/flattrd/ledger"
@@ -27,6 +28,12 @@ type Config struct {
 
 	// Test is set in test instances only: http, hosts below .localhost, and a clock that is turned.
 	Test *TestMode
+
+	// Fingerprint is a peer's accounting key as two operators compare it over the phone, made from its
+	// Multikey; nil shows the Multikey itself.
+	Fingerprint func(multikey string) string
+	// OwnFingerprint is that of the instance's own accounting key; nil shows none.
+	OwnFingerprint func(context.Context) (string, error)
 
 	// ClientIP is who is counted by the rate limits; nil means the connection's address. Behind a
 	// proxy the caller must take it from what that proxy sets.
@@ -73,6 +80,9 @@ type Site struct {
 	test     *TestMode
 	clientIP func(*http.Request) string
 
+	fingerprint    func(multikey string) string
+	ownFingerprint func(context.Context) (string, error)
+
 	sessions *scs.SessionManager
 	words    map[string]*speech
 	pages    map[string]pageSet // by language
@@ -80,6 +90,7 @@ type Site struct {
 	limits   limits
 	hashing  chan struct{} // bounds the memory that argon2id takes at once
 	table    []route
+	router   chi.Routes // finds what of the table answers a path
 	handler  http.Handler
 }
 
@@ -88,12 +99,15 @@ type Site struct {
 func New(c Config) (*Site, error) {
 	s := &Site{ledger: c.Ledger, resolver: c.Resolver, pool: c.Pool, log: c.Log,
 		payIn: lines(c.PayIn), test: c.Test, clientIP: c.ClientIP, limits: newLimits(),
-		hashing: make(chan struct{}, hashesAtOnce)}
+		fingerprint: c.Fingerprint, ownFingerprint: c.OwnFingerprint, hashing: make(chan struct{}, hashesAtOnce)}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
 	if s.clientIP == nil {
 		s.clientIP = connectionIP
+	}
+	if s.fingerprint == nil {
+		s.fingerprint = func(multikey string) string { return multikey }
 	}
 	var err error
 	if s.words, err = loadSpeech(); err != nil {

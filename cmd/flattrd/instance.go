@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/go-chi/httprate"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fedflattr/flattrd/federation"
@@ -54,7 +56,8 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 	fed := federation.New(federation.Config{Ledger: books, Pool: p.pool, Client: p.client, Web: p.web,
 		Log: log, Version: version})
 	site, err := web.New(web.Config{Ledger: books, Resolver: resolver{fed}, Pool: p.pool, Log: log,
-		PayIn: p.payIn, Test: p.test})
+		PayIn: p.payIn, Test: p.test, ClientIP: clientIP,
+		Fingerprint: federation.Fingerprint, OwnFingerprint: fed.AccountingFingerprint})
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +123,23 @@ func inWebWords(err error) error {
 		}
 	}
 	return err
+}
+
+// clientIP is who is counted by the pages' limits. Behind a proxy on this machine, which is how serve
+// is run, that is the last address that the proxy wrote into X-Forwarded-For; from anywhere else the
+// header says what its sender likes and isn't read. IPv6 counts by its /64.
+func clientIP(r *http.Request) string {
+	peer, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		peer = r.RemoteAddr
+	}
+	if ip := net.ParseIP(peer); ip != nil && ip.IsLoopback() {
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if last := strings.TrimSpace(hops[len(hops)-1]); net.ParseIP(last) != nil {
+			peer = last
+		}
+	}
+	return httprate.CanonicalizeIP(peer)
 }
 
 // byHost serves several hosts on one listener. A host that is none of them gets 421.

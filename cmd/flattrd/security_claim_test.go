@@ -27,6 +27,7 @@ func (s *subject) lines(t *testing.T) string {
 // L1: the same claim a hundred times, from two sides, over forty days: one posting, one answer.
 func TestL1Replay(t *testing.T) {
 	s := newScene(t)
+	s.passMonth(t)
 	h := s.out.home(t, "peer.localhost")
 	s.join(t, "carla")
 	claim := h.claim(t, s.subject, lastMonth(s.now()), 1, line(s.subject, "carla", s.thing, 250_000), line(s.subject, "op", s.thing, 750_000))
@@ -37,8 +38,8 @@ func TestL1Replay(t *testing.T) {
 	if n := column[int64](t, s.subject, `select count(*) from transfer where kind = 'line'`)[0]; n != 2 {
 		t.Errorf("%d postings, want one for each line", n)
 	}
-	for day := 10; day <= 40; day += 10 {
-		s.turn(t, time.Duration(day)*24*time.Hour)
+	for range 4 {
+		s.turn(t, s.offset+10*24*time.Hour)
 		s.replay(t, h, claim, sides, 10)
 	}
 	waitFor(t, "a hundred answers", func() bool { return len(s.out.answers(h, id)) == 100 })
@@ -110,6 +111,7 @@ func (s *scene) isAnswer(t *testing.T, body []byte, verdict vocab.Verdict, amoun
 // its answer.
 func TestL2Conflict(t *testing.T) {
 	s := newScene(t)
+	s.passMonth(t)
 	h := s.out.home(t, "peer.localhost")
 	period := lastMonth(s.now())
 	first := h.claim(t, s.subject, period, 1, line(s.subject, "op", s.thing, 1_000_000))
@@ -164,6 +166,7 @@ var badAmounts = []string{`"1e9"`, `"0.1000000001"`, `"-1"`, `"+1"`, `"-0"`, `"0
 // L3: an amount has one grammar; whatever else stands in its place is refused by name.
 func TestL3Amounts(t *testing.T) {
 	s := newScene(t)
+	s.passMonth(t)
 	h := s.out.home(t, "peer.localhost")
 	s.takes(t, s.signedLike(t, h.stranger))
 	period := lastMonth(s.now())

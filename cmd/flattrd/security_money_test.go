@@ -12,6 +12,7 @@ import (
 
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
 )
 
 // home is another flattr instance: its actor, with an accounting key, found by WebFinger.
@@ -45,6 +46,18 @@ func (s *scene) meet(t *testing.T, h home) {
 	}
 	r, _ := s.like(h.stranger)
 	s.takes(t, h.sign(t, r))
+}
+
+// passMonth turns the clock on until the month that was open is over: no claim is taken for a month in
+// which the instance didn't exist.
+func (s *scene) passMonth(t *testing.T) {
+	t.Helper()
+	month := s.now().UTC().Format("2006-01")
+	end := ledger.PeriodEnd(month)
+	s.turnTo(t, end.Add(time.Hour))
+	waitFor(t, month+" is over", func() bool {
+		return column[string](t, s.subject, `select state from month where period = $1`, month)[0] != "open"
+	})
 }
 
 func lastMonth(now time.Time) string {

@@ -156,21 +156,7 @@ func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	if err != nil {
 		return err
 	}
-	c.warnKept(i.ledger.Instance(), inst)
 	return c.serve(ctx, db, i)
-}
-
-// warnKept tells of settings that differ from those the books were opened with, which stand.
-func (c serveCommand) warnKept(have, given ledger.Instance) {
-	for _, s := range []struct{ flag, have, given string }{
-		{"--name", have.Name, given.Name}, {"--currency", have.Currency, given.Currency},
-		{"--reciprocity", have.Reciprocity, given.Reciprocity},
-		{"--grace", have.Grace().String(), given.Grace().String()}, {"--payto", have.Payto, given.Payto},
-	} {
-		if s.have != s.given {
-			slog.Warn("serve.setting-kept", "code", "serve.setting-kept", "setting", s.flag, "kept", s.have, "given", s.given)
-		}
-	}
 }
 
 // paytoAddress is what others take for an address (RFC 8905 §3); another one would stop their payments.

@@ -139,6 +139,29 @@ func (settleCommand) Run(ctx context.Context, d *Database) error {
 // adminCommand groups what an operator does on the machine.
 type adminCommand struct {
 	Operator operatorCommand `cmd:"" help:"Make a member who runs the instance. The password is read from standard input."`
+	Password passwordCommand `cmd:"" help:"Give a member a new password, read from standard input, and end their sessions."`
+}
+
+type passwordCommand struct {
+	Member string `arg:"" help:"Name of the member."`
+}
+
+// Run reads a password and sets it.
+func (c passwordCommand) Run(ctx context.Context, d *Database) error {
+	b, err := openBooks(ctx, d, "", nil)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	hash, err := readPassword()
+	if err != nil {
+		return err
+	}
+	if err := b.SetPassword(ctx, c.Member, hash); err != nil {
+		return fmt.Errorf("%q: %w", c.Member, err)
+	}
+	fmt.Printf("%s has a new password now, and is logged out everywhere.\n", c.Member)
+	return nil
 }
 
 type operatorCommand struct {

@@ -3,6 +3,7 @@ package federationtest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -71,11 +72,23 @@ func (n *Network) Tally() Tally { return n.tally }
 // Waiting is how many messages are on their way.
 func (n *Network) Waiting() int { return len(n.waiting) }
 
-// Cut puts a host out of reach, until Heal.
-func (n *Network) Cut(host string) { n.cut.Store(host, true) }
+// Cut puts an instance out of everybody's reach, until Heal: nothing arrives there, and what it tells
+// gets nowhere. Quiet doesn't wait for it.
+func (n *Network) Cut(i *Instance) { n.cut.Store(i.Ledger.Instance().Host, true) }
 
 // Heal brings it back.
-func (n *Network) Heal(host string) { n.cut.Delete(host) }
+func (n *Network) Heal(i *Instance) { n.cut.Delete(i.Ledger.Instance().Host) }
+
+func (n *Network) isCut(i *Instance) bool {
+	if i == nil {
+		return false
+	}
+	_, cut := n.cut.Load(i.Ledger.Instance().Host)
+	return cut
+}
+
+// stuck tells whether a message can't go where it is for.
+func (n *Network) stuck(p *parcel) bool { return n.isCut(p.from) || n.isCut(n.w.at(p.m.To)) }
 
 // Sent takes over what an instance has told since; in calm weather it arrives at once, and so does what
 // that causes.
@@ -154,7 +167,7 @@ func (n *Network) first() *parcel {
 // is repeated a minute later, up to an hour.
 func (n *Network) quiet() {
 	n.w.t.Helper()
-	for round := 0; len(n.waiting) > 0; round++ {
+	for round := 0; slices.ContainsFunc(n.waiting, func(p *parcel) bool { return !n.stuck(p) }); round++ {
 		if round == 60 {
 			n.w.t.Fatalf("%d messages can't be delivered: %s", len(n.waiting), n.waiting[0])
 		}
@@ -169,7 +182,7 @@ func (n *Network) quiet() {
 func (n *Network) sweep() {
 	failed := map[*parcel]bool{}
 	for {
-		ready := slices.DeleteFunc(slices.Clone(n.waiting), func(p *parcel) bool { return failed[p] })
+		ready := slices.DeleteFunc(slices.Clone(n.waiting), func(p *parcel) bool { return failed[p] || n.stuck(p) })
 		if len(ready) == 0 {
 			return
 		}
@@ -203,6 +216,8 @@ func (n *Network) try(p *parcel, mayFail bool) bool {
 		n.drop(p)
 	case outcome == federation.Done, f.lose && n.weather.Forget:
 		n.arrived(p)
+	case n.stuck(p):
+		p.due = n.w.Clock.Now().Add(n.delay() + 6*time.Hour)
 	default:
 		p.due = n.w.Clock.Now().Add(n.delay() + time.Minute)
 	}
@@ -215,6 +230,9 @@ func (n *Network) try(p *parcel, mayFail bool) bool {
 // attempt posts a message; sometimes all its copies at once, as several workers would.
 func (n *Network) attempt(p *parcel, f fate) (federation.Outcome, error) {
 	ctx := context.Background()
+	if n.isCut(p.from) {
+		return federation.Retry, errors.New("cut off")
+	}
 	if p.copies > 2 && f == (fate{}) {
 		n.tally.Together++
 		var all sync.WaitGroup

@@ -138,6 +138,9 @@ func (w *World) serve(rw http.ResponseWriter, r *http.Request) {
 	h.ServeHTTP(rw, r)
 }
 
+// Log is where the instances log.
+func (w *World) Log() *slog.Logger { return w.log }
+
 // Client makes requests as an instance of this world would: whatever the name, it is reached here.
 func (w *World) Client() *guard.Client {
 	return guard.New(guard.Config{UserAgent: "flattrd/test", AllowHTTP: true,

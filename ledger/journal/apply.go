@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,24 +10,99 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// resolve turns entries into rows: account ids, and for Posted and Void their reservation.
-func resolve(ctx context.Context, b Book, entries []Entry) ([]row, error) {
-	ids, err := open(ctx, b, entries)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]row, 0, len(entries))
-	resolved := map[int64]bool{}
+// openAccounts creates the accounts that don't exist yet. The order is sorted, so that two transactions
+// creating the same accounts wait instead of deadlocking.
+const openAccounts = `
+	insert into account (kind, owner, currency, normal)
+	select kind, owner, $3, case when kind in ('bank','receivable') then 'D'
+	                             when kind = 'suspense' then 'B' else 'C' end
+	from unnest($1::text[], $2::bigint[]) as k (kind, owner)
+	order by kind, owner
+	on conflict do nothing`
+
+// accounts are those that entries name, each once and sorted, as columns.
+func accounts(entries []Entry) (kinds []string, owners []int64) {
+	named := map[Account]bool{}
 	for _, e := range entries {
-		r := row{Entry: e, debit: ids[e.Debit], credit: ids[e.Credit]}
+		if e.Phase == Single || e.Phase == Pending {
+			named[e.Debit], named[e.Credit] = true, true
+		}
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(named), compare) {
+		kinds, owners = append(kinds, a.Kind), append(owners, a.Owner)
+	}
+	return kinds, owners
+}
+
+func compare(a, b Account) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Owner, b.Owner))
+}
+
+const namedAccounts = `
+	select a.id, a.kind, a.owner from account a
+	join unnest($1::text[], $2::bigint[]) as k (kind, owner) using (kind, owner)
+	where a.currency = $3`
+
+func readIDs(named pgx.Rows) (map[Account]int64, error) {
+	ids := map[Account]int64{}
+	var id int64
+	var a Account
+	_, err := pgx.ForEachRow(named, []any{&id, &a.Kind, &a.Owner}, func() error { ids[a] = id; return nil })
+	return ids, err
+}
+
+// openReservations finds what Posted and Void entries resolve. The unique pending_id makes two
+// resolutions impossible even if both saw it open.
+const openReservations = `
+	select p.kind, p.ref, p.id, p.debit_account, p.credit_account, p.amount
+	from unnest($1::text[], $2::bigint[]) as k (kind, ref)
+	join transfer p using (kind, ref)
+	where p.phase = 'pending' and not exists (select from transfer f where f.pending_id = p.id)`
+
+// resolving are the keys of the reservations that entries resolve.
+func resolving(entries []Entry) (kinds []string, refs []int64) {
+	for _, e := range entries {
 		if e.Phase == Posted || e.Phase == Void {
-			if r, err = reservation(ctx, b, e); err != nil {
-				return nil, err
+			kinds, refs = append(kinds, e.Kind), append(refs, e.Ref)
+		}
+	}
+	return kinds, refs
+}
+
+func readReservations(reserved pgx.Rows) (map[key]row, error) {
+	held := map[key]row{}
+	k := key{phase: Pending}
+	var r row
+	var id int64
+	_, err := pgx.ForEachRow(reserved, []any{&k.kind, &k.ref, &id, &r.debit, &r.credit, &r.reserved}, func() error {
+		one, pending := r, id
+		one.pending = &pending
+		held[k] = one
+		return nil
+	})
+	return held, err
+}
+
+// resolve turns entries into rows: account ids, and for Posted and Void their reservation, which each
+// may be resolved once.
+func resolve(entries []Entry, ids map[Account]int64, held map[key]row) ([]row, error) {
+	rows := make([]row, 0, len(entries))
+	for _, e := range entries {
+		r := row{debit: ids[e.Debit], credit: ids[e.Credit]}
+		if e.Phase == Posted || e.Phase == Void {
+			k := key{e.Kind, e.Ref, Pending}
+			var ok bool
+			if r, ok = held[k]; !ok {
+				return nil, fmt.Errorf("%w: %s %d", ErrPending, e.Kind, e.Ref)
 			}
-			if resolved[*r.pending] {
-				return nil, fmt.Errorf("%w: %s %d is resolved twice", ErrPending, e.Kind, e.Ref)
-			}
-			resolved[*r.pending] = true
+			delete(held, k)
+		}
+		r.Entry = e
+		if e.Phase == Void {
+			r.Amount = r.reserved
+		}
+		if r.pending != nil && r.Amount > r.reserved {
+			return nil, fmt.Errorf("%w: %s %d posts more than it reserved", ErrOverdraft, e.Kind, e.Ref)
 		}
 		if r.Amount <= 0 {
 			return nil, fmt.Errorf("journal: internal error: amount %d of %s %d", r.Amount, e.Kind, e.Ref)
@@ -36,147 +112,56 @@ func resolve(ctx context.Context, b Book, entries []Entry) ([]row, error) {
 	return rows, nil
 }
 
-// open creates the accounts that don't exist yet and returns the ids of all. The order of creation
-// is sorted, so that two transactions creating the same accounts wait instead of deadlocking.
-func open(ctx context.Context, b Book, entries []Entry) (map[Account]int64, error) {
-	named := map[Account]bool{}
-	for _, e := range entries {
-		if e.Phase == Single || e.Phase == Pending {
-			named[e.Debit], named[e.Credit] = true, true
-		}
-	}
-	accounts := slices.SortedFunc(maps.Keys(named), compare)
-	kinds, owners := make([]string, len(accounts)), make([]int64, len(accounts))
-	for i, a := range accounts {
-		kinds[i], owners[i] = a.Kind, a.Owner
-	}
-	if _, err := b.Tx.Exec(ctx, `
-		insert into account (kind, owner, currency, normal)
-		select kind, owner, $3, case when kind in ('bank','receivable') then 'D'
-		                             when kind = 'suspense' then 'B' else 'C' end
-		from unnest($1::text[], $2::bigint[]) as k (kind, owner)
-		order by kind, owner
-		on conflict do nothing`, kinds, owners, b.Currency); err != nil {
-		return nil, fmt.Errorf("open accounts: %w", err)
-	}
-	r, err := b.Tx.Query(ctx, `
-		select a.id, a.kind, a.owner from account a
-		join unnest($1::text[], $2::bigint[]) as k (kind, owner) using (kind, owner)
-		where a.currency = $3`, kinds, owners, b.Currency)
-	if err != nil {
-		return nil, err
-	}
-	ids := make(map[Account]int64, len(accounts))
-	var id int64
-	var a Account
-	_, err = pgx.ForEachRow(r, []any{&id, &a.Kind, &a.Owner}, func() error { ids[a] = id; return nil })
-	return ids, err
-}
+// changes are what a batch changes, netted per account, as columns in the order of ids.
+type changes struct{ ids, debits, credits, debitsPending, creditsPending []int64 }
 
-func compare(a, b Account) int {
-	if a.Kind != b.Kind {
-		if a.Kind < b.Kind {
-			return -1
-		}
-		return 1
+// net nets the rows per account.
+func net(rows []row) changes {
+	var c changes
+	for _, r := range rows {
+		c.ids = append(c.ids, r.debit, r.credit)
 	}
-	return int(min(max(a.Owner-b.Owner, -1), 1))
-}
-
-// reservation finds the open reservation that a Posted or Void entry resolves. The unique
-// pending_id makes two resolutions impossible even if both saw it open.
-func reservation(ctx context.Context, b Book, e Entry) (row, error) {
-	r := row{Entry: e}
-	var id int64
-	err := b.Tx.QueryRow(ctx, `
-		select p.id, p.debit_account, p.credit_account, p.amount from transfer p
-		where p.kind = $1 and p.ref = $2 and p.phase = 'pending'
-		  and not exists (select from transfer f where f.pending_id = p.id)`,
-		e.Kind, e.Ref).Scan(&id, &r.debit, &r.credit, &r.reserved)
-	if err == pgx.ErrNoRows {
-		return r, fmt.Errorf("%w: %s %d", ErrPending, e.Kind, e.Ref)
-	}
-	r.pending = &id
-	if e.Phase == Void {
-		r.Amount = r.reserved
-	}
-	if r.Amount > r.reserved {
-		return r, fmt.Errorf("%w: %s %d posts more than it reserved", ErrOverdraft, e.Kind, e.Ref)
-	}
-	return r, err
-}
-
-// delta is what a batch changes on one account.
-type delta struct{ debits, credits, debitsPending, creditsPending int64 }
-
-// deltas nets the rows per account.
-func deltas(rows []row) map[int64]*delta {
-	all := map[int64]*delta{}
-	at := func(id int64) *delta {
-		if all[id] == nil {
-			all[id] = &delta{}
-		}
-		return all[id]
+	slices.Sort(c.ids)
+	c.ids = slices.Compact(c.ids)
+	for _, column := range []*[]int64{&c.debits, &c.credits, &c.debitsPending, &c.creditsPending} {
+		*column = make([]int64, len(c.ids))
 	}
 	for _, r := range rows {
-		d, c := at(r.debit), at(r.credit)
+		d, _ := slices.BinarySearch(c.ids, r.debit)
+		k, _ := slices.BinarySearch(c.ids, r.credit)
 		switch r.Phase {
 		case Pending:
-			d.debitsPending += r.Amount
-			c.creditsPending += r.Amount
+			c.debitsPending[d] += r.Amount
+			c.creditsPending[k] += r.Amount
 		case Posted, Void:
-			d.debitsPending -= r.reserved
-			c.creditsPending -= r.reserved
+			c.debitsPending[d] -= r.reserved
+			c.creditsPending[k] -= r.reserved
 		}
 		if r.Phase == Single || r.Phase == Posted {
-			d.debits += r.Amount
-			c.credits += r.Amount
+			c.debits[d] += r.Amount
+			c.credits[k] += r.Amount
 		}
 	}
-	return all
+	return c
 }
 
-// apply locks the accounts in id order, checks every sign rule, and updates them.
-func apply(ctx context.Context, b Book, rows []row) error {
-	all := deltas(rows)
-	ids := slices.Sorted(maps.Keys(all))
-	if err := checkLimits(ctx, b, ids, all); err != nil {
-		return err
-	}
-	cols := make([][]int64, 4)
-	for _, id := range ids {
-		d := all[id]
-		for i, v := range []int64{d.debits, d.credits, d.debitsPending, d.creditsPending} {
-			cols[i] = append(cols[i], v)
-		}
-	}
-	_, err := b.Tx.Exec(ctx, `
-		update account a set
-		  debits_posted = a.debits_posted + u.d, credits_posted = a.credits_posted + u.c,
-		  debits_pending = a.debits_pending + u.dp, credits_pending = a.credits_pending + u.cp
-		from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-		  as u (id, d, c, dp, cp)
-		where a.id = u.id`, ids, cols[0], cols[1], cols[2], cols[3])
-	return err
-}
+const lockAccounts = `
+	select kind, owner, normal, debits_posted, credits_posted, debits_pending, credits_pending
+	from account where id = any($1) order by id for no key update`
 
-// checkLimits is the table's CHECK said once more in Go, so that the refusal names the account.
-func checkLimits(ctx context.Context, b Book, ids []int64, all map[int64]*delta) error {
-	r, err := b.Tx.Query(ctx, `
-		select id, kind, owner, normal, debits_posted, credits_posted, debits_pending, credits_pending
-		from account where id = any($1) order by id for no key update`, ids)
-	if err != nil {
-		return err
-	}
-	var id, owner, dp, cp, dq, cq int64
+// checkLimits is the table's CHECK said once more in Go, so that the refusal names the account. locked
+// are the accounts in the order of ids.
+func (c changes) checkLimits(locked pgx.Rows) error {
+	var owner, dp, cp, dq, cq int64
 	var kind, normal string
 	var refusal error
-	_, err = pgx.ForEachRow(r, []any{&id, &kind, &owner, &normal, &dp, &cp, &dq, &cq}, func() error {
-		d := all[id]
-		dp, cp, dq, cq := dp+d.debits, cp+d.credits, dq+d.debitsPending, cq+d.creditsPending
+	i := 0
+	_, err := pgx.ForEachRow(locked, []any{&kind, &owner, &normal, &dp, &cp, &dq, &cq}, func() error {
+		dp, cp, dq, cq := dp+c.debits[i], cp+c.credits[i], dq+c.debitsPending[i], cq+c.creditsPending[i]
 		if normal == "C" && cp < dp+dq || normal == "D" && dp < cp+cq {
 			refusal = fmt.Errorf("%w: %s of %d", ErrOverdraft, kind, owner)
 		}
+		i++
 		return nil
 	})
 	if err != nil {
@@ -185,17 +170,23 @@ func checkLimits(ctx context.Context, b Book, ids []int64, all map[int64]*delta)
 	return refusal
 }
 
-// insert writes the transfers.
-func insert(ctx context.Context, b Book, rows []row) error {
-	_, err := b.Tx.CopyFrom(ctx, pgx.Identifier{"transfer"},
-		[]string{"kind", "ref", "phase", "pending_id", "debit_account", "credit_account",
-			"currency", "amount", "period", "booked_at"},
-		pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-			r := rows[i]
-			return []any{r.Kind, r.Ref, r.Phase, r.pending, r.debit, r.credit,
-				b.Currency, r.Amount, b.Period, b.At}, nil
-		}))
-	return err
+const changeAccounts = `
+	update account a set
+	  debits_posted = a.debits_posted + u.d, credits_posted = a.credits_posted + u.c,
+	  debits_pending = a.debits_pending + u.dp, credits_pending = a.credits_pending + u.cp
+	from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+	  as u (id, d, c, dp, cp)
+	where a.id = u.id`
+
+var transferColumns = []string{"kind", "ref", "phase", "pending_id", "debit_account", "credit_account",
+	"currency", "amount", "period", "booked_at"}
+
+// transfers are rows in the order of transferColumns.
+func (b Book) transfers(rows []row) pgx.CopyFromSource {
+	return pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+		r := rows[i]
+		return []any{r.Kind, r.Ref, r.Phase, r.pending, r.debit, r.credit, b.Currency, r.Amount, b.Period, b.At}, nil
+	})
 }
 
 // Balance is an account's standing in micro-units: posted in its normal direction, and what of it

@@ -90,33 +90,57 @@ type row struct {
 // is written and ErrReused is returned.
 // Accounts are created as needed, then locked in id order over the union of all entries, so that
 // two batches can't deadlock.
+//
+// All statements stand here; what is made of their results is computed beside them.
 func Post(ctx context.Context, b Book, entries ...Entry) error {
-	entries, err := fresh(ctx, b, entries)
+	kinds, refs, phases := keys(entries)
+	known, _ := b.Tx.Query(ctx, knownTransfers, kinds, refs, phases) // an error is in what it returns
+	entries, err := fresh(entries, known)
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	rows, err := resolve(ctx, b, entries)
+	kinds, owners := accounts(entries)
+	if _, err := b.Tx.Exec(ctx, openAccounts, kinds, owners, b.Currency); err != nil {
+		return fmt.Errorf("open accounts: %w", err)
+	}
+	named, _ := b.Tx.Query(ctx, namedAccounts, kinds, owners, b.Currency)
+	ids, err := readIDs(named)
 	if err != nil {
 		return err
 	}
-	if err := apply(ctx, b, rows); err != nil {
+	kinds, refs = resolving(entries)
+	reserved, _ := b.Tx.Query(ctx, openReservations, kinds, refs)
+	held, err := readReservations(reserved)
+	if err != nil {
 		return err
 	}
-	return insert(ctx, b, rows)
+	rows, err := resolve(entries, ids, held)
+	if err != nil {
+		return err
+	}
+	changes := net(rows)
+	locked, _ := b.Tx.Query(ctx, lockAccounts, changes.ids)
+	if err := changes.checkLimits(locked); err != nil {
+		return err
+	}
+	if _, err := b.Tx.Exec(ctx, changeAccounts, changes.ids, changes.debits, changes.credits,
+		changes.debitsPending, changes.creditsPending); err != nil {
+		return err
+	}
+	_, err = b.Tx.CopyFrom(ctx, pgx.Identifier{"transfer"}, transferColumns, b.transfers(rows))
+	return err
 }
 
+// knownTransfers finds what of a batch is in the books.
+const knownTransfers = `
+	select t.kind, t.ref, t.phase, d.kind, d.owner, c.kind, c.owner, t.amount
+	from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase)
+	join transfer t using (kind, ref, phase)
+	join account d on d.id = t.debit_account
+	join account c on c.id = t.credit_account`
+
 // fresh drops the entries that are already in the books, or stand earlier in the batch.
-func fresh(ctx context.Context, b Book, entries []Entry) ([]Entry, error) {
-	kinds, refs, phases := keys(entries)
-	known, err := b.Tx.Query(ctx, `
-		select t.kind, t.ref, t.phase, d.kind, d.owner, c.kind, c.owner, t.amount
-		from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase)
-		join transfer t using (kind, ref, phase)
-		join account d on d.id = t.debit_account
-		join account c on c.id = t.credit_account`, kinds, refs, phases)
-	if err != nil {
-		return nil, err
-	}
+func fresh(entries []Entry, known pgx.Rows) ([]Entry, error) {
 	seen, err := collectKnown(known)
 	if err != nil {
 		return nil, err
