@@ -60,10 +60,10 @@ func TestClaimFaults(t *testing.T) {
 			{"one that replaces itself", fault(func(o *ledger.ClaimOffer) { o.Supersedes = o.IRI }), "fault malformed"},
 			{"one that replaces no number", fault(func(o *ledger.ClaimOffer) { o.Supersedes = o.IRI + "x" }), "fault malformed"},
 			{"one that buries another's", fault(func(o *ledger.ClaimOffer) {
-				o.Supersedes = "https://a.example/claims/2026-12/b.example/EUR/2"
+				o.Supersedes = "https://a.example/claims/2026-12/b.example/EUR/3"
 			}), "fault malformed"},
 			{"one that buries another month's", fault(func(o *ledger.ClaimOffer) {
-				o.Supersedes = "https://d.example/claims/2026-10/b.example/EUR/1"
+				o.Supersedes = "https://d.example/claims/2026-10/b.example/EUR/4"
 			}), "fault malformed"},
 			{"one that replaces another's", fault(func(o *ledger.ClaimOffer) {
 				o.Supersedes = "https://a.example/claims/2026-11/b.example/EUR/1"

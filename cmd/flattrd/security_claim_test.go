@@ -15,6 +15,7 @@ import (
 
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
 )
 
 // lines are those of the books without the months, which pass by themselves.
@@ -269,12 +270,32 @@ func (s *scene) sums(t *testing.T, h home, period string) {
 		body = bytes.Replace(body, []byte(`"fl:lines":[{"amount":"2"`), []byte(fmt.Sprintf(`"fl:lines":[{"amount":"%d"`, most)), 1)
 		s.refuses(t, h.offer(t, s.subject, h.prove(t, s.subject, body)), http.StatusUnprocessableEntity, "claim.total")
 	})
+	n := 0
+	offer := func(amount int64) *http.Request {
+		n++
+		return h.offer(t, s.subject, h.claim(t, s.subject, period, n, line(s.subject, "op", s.thing, amount)))
+	}
+	over := func(amount int64) {
+		s.refuses(t, offer(amount), http.StatusUnprocessableEntity, "claim.over-limit")
+	}
+	const stranger, anybody = 10_000_000_000, 1_000_000_000_000_000 // 10 thousand, 1000 million units
 	t.Run("sum of claims", func(t *testing.T) {
-		for n := 1; n <= 9; n++ { // nine fit an account, ten don't
-			s.takes(t, h.offer(t, s.subject, h.claim(t, s.subject, period, n, line(s.subject, "op", s.thing, most))))
+		over(most)
+		over(stranger + 1)
+		s.takes(t, offer(stranger-1))
+		over(2)
+		s.takes(t, offer(1))
+		over(1)
+	})
+	t.Run("sum of claims of a known peer", func(t *testing.T) {
+		peer := must[ledger.Peer](t)(s.books.Peer(t.Context(), h.host+":"+s.out.port))
+		if err := s.books.ConfirmPeerKey(t.Context(), s.operator.ID, peer.Host, peer.AccountingKey); err != nil {
+			t.Fatal(err)
 		}
-		s.refuses(t, h.offer(t, s.subject, h.claim(t, s.subject, period, 10, line(s.subject, "op", s.thing, most))),
-			http.StatusUnprocessableEntity, "inbox.funds")
+		over(most)
+		over(anybody - stranger + 1)
+		s.takes(t, offer(anybody-stranger))
+		over(1)
 	})
 	t.Run("allocations", func(t *testing.T) {
 		body := h.plainPayment(t, s.subject, 10_000, "http://peer.localhost/claims/1")
