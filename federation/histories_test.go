@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 100, "how many seeded histories TestHistories plays")
+	histories = flag.Int("histories", 40, "how many seeded histories TestHistories plays")
 	firstSeed = flag.Uint64("seed", 1, "the seed of the first history")
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/federationtest"
+	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -135,4 +136,14 @@ func (to *town) flattr() ledger.Flattr {
 	to.must(err)
 	to.Network.Sent(to.a)
 	return f
+}
+
+// rsaKeyOf is a new RSA key for an actor.
+func rsaKeyOf(t testing.TB, actor string) signature.PrivateKey {
+	t.Helper()
+	key, err := signature.GenerateRSA(actor+"#main-key", actor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

@@ -165,7 +165,6 @@ func TestClaimAnswersRefusals(t *testing.T) {
 			{"one refused twice", reject(open, "c.example", ledger.Refusal{Payee: carl, Reason: "blocked"},
 				ledger.Refusal{Payee: carl, Reason: "blocked"}), "fault malformed"},
 			{"no reason", reject(open, "c.example", ledger.Refusal{Payee: carl}), "fault malformed"},
-			{"no such reason", reject(open, "c.example", ledger.Refusal{Payee: carl, Reason: "too-much"}), "fault malformed"},
 			{"the same again, in another order", reject(replaced, "d.example", ledger.Refusal{Payee: yuri, Reason: "not-accepting"},
 				ledger.Refusal{Payee: xena, Reason: "blocked"}), "done"},
 			{"less refused than before", reject(replaced, "d.example", ledger.Refusal{Payee: xena, Reason: "blocked"}), "conflict"},

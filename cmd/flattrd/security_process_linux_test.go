@@ -21,14 +21,14 @@ func cpuOf(t *testing.T, p *os.Process) time.Duration {
 	return time.Duration(spec.Nano())
 }
 
-// memoryOf is what a process has in memory now, in bytes.
+// memoryOf is what a process has in memory now beside the pages of its own file, in bytes.
 func memoryOf(t *testing.T, p *os.Process) int64 {
 	t.Helper()
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.Pid) + "/status")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := bytes.Cut(status, []byte("VmRSS:"))
+	_, rest, _ := bytes.Cut(status, []byte("RssAnon:"))
 	kilobytes, err := strconv.ParseInt(string(bytes.Fields(rest)[0]), 10, 64)
 	if err != nil {
 		t.Fatal(err)

@@ -27,8 +27,7 @@ func (w *World) Button(host string, owner ledger.Member, slug string) ledger.But
 	w.t.Helper()
 	ctx, i := context.Background(), w.At(host)
 	b, _ := i.Instance.Button(owner, slug)
-	sum := sha256.Sum256([]byte(owner.Name + "/" + slug))
-	id := hex.EncodeToString(sum[:6])
+	id := ButtonID(owner.Name, slug)
 	w.must(pgx.BeginFunc(ctx, i.Pool, func(tx pgx.Tx) error {
 		for _, change := range []struct {
 			sql  string
@@ -49,4 +48,10 @@ func (w *World) Button(host string, owner ledger.Member, slug string) ledger.But
 	}))
 	b.ID = id
 	return b
+}
+
+// ButtonID is the id that Button gives.
+func ButtonID(owner, slug string) string {
+	sum := sha256.Sum256([]byte(owner + "/" + slug))
+	return hex.EncodeToString(sum[:6])
 }

@@ -61,7 +61,10 @@ func (b *books) post(t *rapid.T) {
 	}
 	next, want := b.expect(batch)
 	got := b.try(batch)
-	if !errors.Is(got, want) || (want == nil) != (got == nil) {
+	// A batch may be wrong in two ways at once, as when it voids a reservation and posts too much of it:
+	// which is said isn't promised.
+	either := want != nil && (errors.Is(got, journal.ErrPending) || errors.Is(got, journal.ErrOverdraft))
+	if !errors.Is(got, want) && !either || (want == nil) != (got == nil) {
 		t.Fatalf("%+v: %v; want %v", batch, got, want)
 	}
 	if want == nil {
