@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	histories = flag.Int("histories", 40, "how many seeded histories TestHistories plays")
+	histories = flag.Int("histories", suiteHistories, "how many seeded histories TestHistories plays")
 	firstSeed = flag.Uint64("seed", 1, "the seed of the first history")
 )
 
@@ -64,7 +64,7 @@ func TestHistoriesNotice(t *testing.T) {
 				diff := compare(tell(noticed, p, federationtest.Weather{}), tell(noticed, p, w))
 				switch {
 				case diff != "" || noticed.said != "":
-					t.Logf("seed %d:\n%s%s", seed, diff, noticed.said)
+					t.Logf("seed %d: %d lines differ; %.300s", seed, strings.Count(diff, "\n"), noticed.said)
 					return
 				case seed == 10:
 					t.Fatal("ten histories, and none of them noticed")

@@ -4,12 +4,20 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
 )
 
 // TestInboxRefusals: each fault of a message has its status, its problem type and its code, in the order
@@ -107,5 +115,62 @@ func TestInboxClock(t *testing.T) {
 	to.Clock.Set(to.Clock.Now().Add(11 * time.Minute))
 	if got := problem(t, to.Do(r)); got != "401 principal-not-authorized sig.age" {
 		t.Errorf("money 11 minutes late: %s", got)
+	}
+}
+
+// TestLargeMessages: a large message is taken, also several at a time, and one that is longer than it
+// says, or than anybody needs, isn't.
+func TestLargeMessages(t *testing.T) {
+	t.Parallel()
+	to := newTown(t)
+	fan := to.Stranger("fan")
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			large := activity(fan.NewID(), "Follow", fan.Actor, quote(to.bobIRI), `,"summary":"`+strings.Repeat("x", 300_000)+`"`)
+			if got := problem(t, fan.Post(to.bobIRI+"/inbox", large)); got != "202" {
+				t.Error(got)
+			}
+		})
+	}
+	all.Wait()
+	r := fan.Request(to.bobIRI+"/inbox", bytes.Repeat([]byte(" "), vocab.MaxBytes+1))
+	r.ContentLength = -1 // as in chunks
+	if got := problem(t, to.Do(r)); got != "413 malformed-document inbox.size" {
+		t.Error(got)
+	}
+	r = fan.Request(to.bobIRI+"/inbox", []byte("{}"))
+	r.Body = io.NopCloser(iotest.ErrReader(errors.New("the line is dead")))
+	if got := problem(t, to.Do(r)); got != "400 malformed-document inbox.body" {
+		t.Error(got)
+	}
+}
+
+// TestOwnFault: when the database is gone, the sender learns that it isn't its fault, and nothing else.
+func TestOwnFault(t *testing.T) {
+	t.Parallel()
+	to := newTown(t)
+	fan := to.Stranger("fan")
+	pool, err := pgxpool.NewWithConfig(t.Context(), to.b.Pool.Config())
+	to.must(err)
+	l, err := ledger.Open(t.Context(), ledger.Options{Pool: pool, Now: to.Clock.Now, Outbox: to.b.Outbox})
+	to.must(err)
+	s := federation.New(federation.Config{Ledger: l, Pool: pool, Client: to.Client(), Web: vocab.Web{AllowHTTP: true}, Log: to.Log()})
+	to.Serve(to.b.Ledger.Instance().Host, s.Handler(http.NotFoundHandler()))
+	pool.Close()
+	for name, r := range map[string]*http.Response{
+		"an actor":   to.get(to.bobIRI, as2),
+		"a button":   to.get(to.thing, as2),
+		"a handle":   to.get(to.b.Ledger.Instance().BaseURL+"/.well-known/webfinger?resource=acct:bob@"+to.b.Ledger.Instance().Host, ""),
+		"statistics": to.get(to.b.Ledger.Instance().BaseURL+"/nodeinfo/2.0", ""),
+		"a message":  fan.Post(to.bobIRI+"/inbox", activity(fan.NewID(), "Follow", fan.Actor, quote(to.bobIRI))),
+	} {
+		raw := string(body(t, r))
+		if r.StatusCode != http.StatusInternalServerError || strings.Contains(raw, "pool") || strings.Contains(raw, "closed") {
+			t.Errorf("%s: %s %s", name, r.Status, raw)
+		}
+	}
+	if _, err := s.Waiting(t.Context()); err == nil {
+		t.Error("the queue can be read")
 	}
 }

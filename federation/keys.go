@@ -98,7 +98,7 @@ func (s *Server) AccountingFingerprint(ctx context.Context) (string, error) {
 
 // Fingerprint is what operators compare of a peer's accounting key, "" if it isn't one.
 func Fingerprint(multikey string) string {
-	key, err := signature.ParseMultikey("", "", multikey)
+	key, err := signature.ParseMultikey(multikey, "", multikey) // a key must have some name
 	if err != nil {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/federationtest"
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
@@ -269,6 +270,12 @@ func TestPinned(t *testing.T) {
 	}
 	pinned, err := to.b.Peer(context.Background(), peer.Host)
 	to.must(err)
+	if got, want := federation.Fingerprint(pinned.AccountingKey), peer.Accounting.Public().Fingerprint(); got != want {
+		t.Errorf("the operator compares %q with %q", got, want)
+	}
+	if got := federation.Fingerprint("z6MkNoKey"); got != "" {
+		t.Errorf("the fingerprint of no key: %q", got)
+	}
 	if pinned.Actor != peer.Actor || pinned.AccountingKeyID != peer.Accounting.ID || pinned.KeyConfirmedAt != nil {
 		t.Errorf("%+v", pinned)
 	}

@@ -51,5 +51,7 @@
 //
 // Every exported method is one use case and one transaction whose time is read once. The open month's
 // row is locked first (shared by clicks, exclusively by close), then members, then business rows, then
-// accounts in id order. Messages are enqueued in the same transaction (Outbox).
+// accounts in id order. Messages are enqueued in the same commit (Outbox). A use case that PostgreSQL
+// lets give way to another is done again here; what other instances cause is done again by the inbox
+// (GaveWay), so that few functions stand between it and each statement.
 package ledger

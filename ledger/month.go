@@ -29,9 +29,9 @@ func (l *Ledger) Months(ctx context.Context) ([]Month, error) {
 // not a clock, decides which month a click belongs to (protocol §7).
 func (tx *Tx) openMonth(ctx context.Context) (string, error) {
 	m, err := row[Month](tx.Query(ctx, openMonthQuery))
-	if errors.Is(err, ErrNotFound) {
+	for try := 1; errors.Is(err, ErrNotFound) && try < MaxTries; try++ {
 		// It was closed while we waited for its row. The next month was opened by the same commit, which
-		// only a new statement sees.
+		// only a new statement sees; after a long standstill that one may be closed at once, too.
 		m, err = row[Month](tx.Query(ctx, openMonthQuery))
 	}
 	return m.Period, err

@@ -163,15 +163,16 @@ type judgement struct{ answer, reason string }
 func rejected(reason string) judgement { return judgement{"reject", reason} }
 
 // judge applies protocol §4. The current month is taken, the one before while in grace, and the next
-// within one hour of it. Eligibility of a closed month is frozen, so its answer is final at once.
+// within one hour of it. Eligibility of a closed month is frozen, so its answer is final at once. A month
+// that is over comes before the answer to another id: the Undo of that one may be on its way.
 func (k likeFacts) judge() judgement {
 	switch {
 	case k.button == nil:
 		return rejected(ReasonUnknownThing)
-	case k.answer != nil:
-		return judgement{*k.answer, k.reason}
 	case k.month == "settled" || k.month == "" && !k.soon:
 		return rejected(ReasonPeriodClosed)
+	case k.answer != nil:
+		return judgement{*k.answer, k.reason}
 	case k.own:
 		return rejected(ReasonOwnThing)
 	case k.gone || !k.gives && k.month == "closed":

@@ -91,6 +91,11 @@ func TestReceivedMonths(t *testing.T) {
 			t.Errorf("%s, a Like of %s: %s; want %s", c.at, c.period, got, c.want)
 		}
 	}
+	// A second id for a flattr that was accepted doesn't reopen its month: what the first one's Undo would
+	// have changed must not depend on which of them came first.
+	if got := m.receive(like("giver7", thing, "2026-11")); got != "reject period-closed" {
+		t.Errorf("accepted in November, again after it: %s", got)
+	}
 }
 
 // TestReceivedReasons: what the answer to a Like is, stored and replayed.
@@ -198,8 +203,10 @@ func TestUndos(t *testing.T) {
 		t.Errorf("flattred again: %q, %d", again, n)
 	}
 	early := like("y", thing, "2026-11")
-	if err := m.ReceiveUndo(ctx, early.ID, early.Giver); err != nil {
-		t.Fatal(err)
+	for _, by := range []string{"https://evil.example/users/mallory", early.Giver, early.Giver} {
+		if err := m.ReceiveUndo(ctx, early.ID, by); err != nil { // whoever comes first takes nobody's place
+			t.Fatal(err)
+		}
 	}
 	if again, n := m.receive(early), m.count(button); again != "" || n != 1 {
 		t.Errorf("undone before it came: %q, %d", again, n)

@@ -242,9 +242,10 @@ create index received_flattr_key on received_flattr (button, period, giver);
 -- owner: ledger
 -- An Undo that came before its Like: the Like, when it arrives, is dead.
 create table tombstone (
-  id text primary key,
-  actor text not null,
-  created_at timestamptz not null
+  id text not null,
+  actor text not null,                     -- part of the key: nobody takes another's place
+  created_at timestamptz not null,
+  primary key (id, actor)
 );
 
 -- owner: ledger
@@ -274,6 +275,8 @@ create index share_giver on share (period, giver);
 create index share_claim on share (claim);
 create trigger share_immutable before update or delete on share
   for each row execute function refuse_change();
+create trigger share_kept before truncate on share
+  for each statement execute function refuse_change();
 
 -- owner: ledger
 -- What this instance's own givers gave a member of this instance in a month.
@@ -287,6 +290,8 @@ create table earning (
 );
 create trigger earning_immutable before update or delete on earning
   for each row execute function refuse_change();
+create trigger earning_kept before truncate on earning
+  for each statement execute function refuse_change();
 
 -- owner: ledger
 -- out: what we owe another instance's members for a month; in: what another instance owes ours.
@@ -311,8 +316,8 @@ create table claim (
   confirmed_at timestamptz,
   check (direction = 'out' or state <> 'offered'),
   check (state <> 'offered' or answer is null),
-  check (state not in ('accepted','confirmed') or answer = 'accept'),
-  check (state <> 'refused' or answer = 'reject'),
+  check (state not in ('accepted','confirmed') or answer is not distinct from 'accept'),
+  check (state <> 'refused' or answer is not distinct from 'reject'),
   check (answer is null or answered_at is not null),
   check ((state = 'confirmed') = (confirmed_at is not null)),
   unique (direction, peer, period, currency, n)
@@ -341,6 +346,8 @@ create table share_return (
 );
 create trigger share_return_immutable before update or delete on share_return
   for each row execute function refuse_change();
+create trigger share_return_kept before truncate on share_return
+  for each statement execute function refuse_change();
 
 -- owner: ledger
 -- out: ordered (reference committed) -> sent -> confirmed | not_received; ordered -> cancelled.
@@ -392,6 +399,8 @@ create table line_allocation (
 );
 create trigger line_allocation_immutable before update or delete on line_allocation
   for each row execute function refuse_change();
+create trigger line_allocation_kept before truncate on line_allocation
+  for each statement execute function refuse_change();
 
 -- owner: ledger
 create table deposit (
@@ -404,6 +413,8 @@ create table deposit (
 );
 create trigger deposit_immutable before update or delete on deposit
   for each row execute function refuse_change();
+create trigger deposit_kept before truncate on deposit
+  for each statement execute function refuse_change();
 
 -- owner: ledger
 create table withdrawal (

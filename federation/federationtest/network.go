@@ -227,17 +227,21 @@ func (n *Network) try(p *parcel, mayFail bool) bool {
 	return outcome == federation.Done
 }
 
-// attempt posts a message; sometimes all its copies at once, as several workers would.
+// attempt posts a message; of those that arrive often, half at once, as by several workers.
 func (n *Network) attempt(p *parcel, f fate) (federation.Outcome, error) {
 	ctx := context.Background()
 	if n.isCut(p.from) {
 		return federation.Retry, errors.New("cut off")
 	}
-	if p.copies > 2 && f == (fate{}) {
+	if p.copies > 2 && f == (fate{}) && !n.stuck(p) && n.chance(0.5) {
 		n.tally.Together++
 		var all sync.WaitGroup
 		for range p.copies - 1 {
-			all.Go(func() { _, _ = p.from.Server.Deliver(ctx, p.m) })
+			all.Go(func() {
+				if outcome, err := p.from.Server.Deliver(ctx, p.m); outcome != federation.Done {
+					n.w.t.Errorf("of %d at once: %s: %v", p.copies, p, err)
+				}
+			})
 		}
 		all.Wait()
 		p.copies = 1

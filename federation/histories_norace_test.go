@@ -1,0 +1,6 @@
+//go:build !race
+
+package federation_test
+
+// suiteHistories is how many histories the suite plays.
+const suiteHistories = 100
