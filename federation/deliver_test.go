@@ -199,7 +199,7 @@ func TestQueue(t *testing.T) {
 	for _, who := range []*federationtest.Stranger{fan, deaf, proud} {
 		to.must(l.Follow(context.Background(), "bob", who.Actor, who.NewID()))
 	}
-	if n, err := s.Waiting(context.Background()); err != nil || n != 3 {
+	if n, _, err := s.Waiting(context.Background()); err != nil || n != 3 {
 		t.Errorf("%d wait, %v", n, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -222,7 +222,7 @@ func TestQueue(t *testing.T) {
 	if states["completed"] != 1 || states["cancelled"] != 1 || len(fan.Got()) != 1 {
 		t.Errorf("%v, %d arrived", states, len(fan.Got()))
 	}
-	if n, err := s.Waiting(context.Background()); err != nil || n != 1 {
+	if n, _, err := s.Waiting(context.Background()); err != nil || n != 1 {
 		t.Errorf("%d wait, %v", n, err)
 	}
 }

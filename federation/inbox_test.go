@@ -170,7 +170,7 @@ func TestOwnFault(t *testing.T) {
 			t.Errorf("%s: %s %s", name, r.Status, raw)
 		}
 	}
-	if _, err := s.Waiting(t.Context()); err == nil {
+	if _, _, err := s.Waiting(t.Context()); err == nil {
 		t.Error("the queue can be read")
 	}
 }

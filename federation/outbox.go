@@ -159,11 +159,12 @@ func (silent) HandlePanic(_ context.Context, job *rivertype.JobRow, panicked any
 	return nil
 }
 
-// Waiting counts the messages that aren't told yet; those that were refused for good don't wait.
-func (s *Server) Waiting(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.pool.QueryRow(ctx, `
-		select count(*) from river_job
-		where kind = 'deliver' and state in ('available', 'pending', 'retryable', 'running', 'scheduled')`).Scan(&n)
-	return n, err
+// Waiting counts the messages that aren't told yet; those that were refused for good don't wait. newest
+// is the last one that was ever enqueued, so that two looks tell whether anything came between them.
+func (s *Server) Waiting(ctx context.Context) (n, newest int64, err error) {
+	err = s.pool.QueryRow(ctx, `
+		select count(*) filter (where kind = 'deliver'
+		  and state in ('available', 'pending', 'retryable', 'running', 'scheduled')), coalesce(max(id), 0)
+		from river_job`).Scan(&n, &newest)
+	return n, newest, err
 }

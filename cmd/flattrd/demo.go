@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/alexedwards/argon2id"
@@ -137,30 +138,40 @@ func (d *demo) run(ctx context.Context) (statement, error) {
 	return d.statement(ctx)
 }
 
-// quiet waits until nobody has anything left to tell.
+// quiet waits until nobody has anything left to tell. The instances are asked one after the other, so it
+// takes two looks between which nothing was enqueued: in between there was a moment of quiet everywhere.
 func (d *demo) quiet(ctx context.Context) error {
 	deadline := time.Now().Add(30 * time.Second)
+	var before []int64
 	for {
-		waiting := int64(0)
-		for _, i := range d.instances {
-			n, err := i.fed.Waiting(ctx)
-			if err != nil {
-				return err
-			}
-			waiting += n
-		}
+		waiting, newest, err := d.waiting(ctx)
 		switch {
-		case waiting == 0:
+		case err != nil:
+			return err
+		case waiting == 0 && slices.Equal(newest, before):
 			return nil
 		case time.Now().After(deadline):
 			return fmt.Errorf("%d messages are still undelivered", waiting)
 		}
+		before = newest
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// waiting counts what all instances have left to tell, and names each one's newest message.
+func (d *demo) waiting(ctx context.Context) (all int64, newest []int64, err error) {
+	for _, i := range d.instances {
+		n, last, err := i.fed.Waiting(ctx)
+		if err != nil {
+			return 0, nil, err
+		}
+		all, newest = all+n, append(newest, last)
+	}
+	return all, newest, nil
 }
 
 // operator makes the first member of an instance, which the command line does in real life.
