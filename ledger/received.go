@@ -35,8 +35,8 @@ type receivedFlattr struct {
 const receivedColumns = `id, giver, object, period, answer, reason, answered_at, undone_at`
 
 // ReceiveFlattr takes a Like. The answer (accept, tentative, reject with a reason) is stored and
-// told in the same transaction; the same id again gets the same answer, and a second id for the
-// same (giver, thing, month) gets the first one's. ErrConflict: the id is known with other content.
+// told in the same transaction; the same id again gets the same answer. A second id for the same
+// (giver, thing, month) is judged by the same facts and counts once. ErrConflict: the id is known with other content.
 func (l *Ledger) ReceiveFlattr(ctx context.Context, r ReceivedLike) error {
 	if !ValidPeriod(r.Period) {
 		return refused("period", "form")
@@ -117,13 +117,11 @@ func (tx *Tx) buried(ctx context.Context, id, giver string) (*time.Time, error) 
 type likeFacts struct {
 	button *string // nil: no thing of ours
 	member *int64
-	gone   bool    // the button, or its owner
-	own    bool    // the giver is the owner
-	gives  bool    // the owner may receive in that month
-	month  string  // the state of its month here, "" before it opens
-	soon   bool    // it opens within the hour
-	answer *string // already given to this giver for this thing and month, under another id
-	reason string
+	gone   bool   // the button, or its owner
+	own    bool   // the giver is the owner
+	gives  bool   // the owner may receive in that month
+	month  string // the state of its month here, "" before it opens
+	soon   bool   // it opens within the hour
 }
 
 // likeFacts reads what the tables know. The Like's month is locked as the open one is, so that what is
@@ -140,16 +138,11 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
 	var payee string
 	err = tx.QueryRow(ctx, `
-		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, $5 or exists (
-		    select from reservation s where s.member = m.id and s.period = $3 and s.state <> 'released'),
-		  f.answer, coalesce(f.reason, '')
+		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, $3 or exists (
+		    select from reservation s where s.member = m.id and s.period = $2 and s.state <> 'released')
 		from button b join member m on m.id = b.owner
-		left join lateral (
-		  select answer, reason from received_flattr
-		  where giver = $2 and period = $3 and object = $4 and undone_at is null
-		  order by received_at, id limit 1) f on true
-		where b.id = $1`, id, r.Giver, r.Period, r.Object, tx.l.inst.Reciprocity == ReciprocityOff).
-		Scan(&k.button, &k.member, &payee, &k.gone, &k.gives, &k.answer, &k.reason)
+		where b.id = $1`, id, r.Period, tx.l.inst.Reciprocity == ReciprocityOff).
+		Scan(&k.button, &k.member, &payee, &k.gone, &k.gives)
 	if err == pgx.ErrNoRows {
 		return likeFacts{}, nil
 	}
@@ -163,16 +156,14 @@ type judgement struct{ answer, reason string }
 func rejected(reason string) judgement { return judgement{"reject", reason} }
 
 // judge applies protocol §4. The current month is taken, the one before while in grace, and the next
-// within one hour of it. Eligibility of a closed month is frozen, so its answer is final at once. A month
-// that is over comes before the answer to another id: the Undo of that one may be on its way.
+// within one hour of it. Eligibility of a closed month is frozen, so its answer is final at once. Another
+// id of the same flattr, whose Undo may be on its way, doesn't matter (DECISIONS.md, D23).
 func (k likeFacts) judge() judgement {
 	switch {
 	case k.button == nil:
 		return rejected(ReasonUnknownThing)
 	case k.month == "settled" || k.month == "" && !k.soon:
 		return rejected(ReasonPeriodClosed)
-	case k.answer != nil:
-		return judgement{*k.answer, k.reason}
 	case k.own:
 		return rejected(ReasonOwnThing)
 	case k.gone || !k.gives && k.month == "closed":

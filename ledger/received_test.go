@@ -91,8 +91,7 @@ func TestReceivedMonths(t *testing.T) {
 			t.Errorf("%s, a Like of %s: %s; want %s", c.at, c.period, got, c.want)
 		}
 	}
-	// A second id for a flattr that was accepted doesn't reopen its month: what the first one's Undo would
-	// have changed must not depend on which of them came first.
+	// A second id for a flattr that was accepted doesn't reopen its month.
 	if got := m.receive(like("giver7", thing, "2026-11")); got != "reject period-closed" {
 		t.Errorf("accepted in November, again after it: %s", got)
 	}
@@ -220,6 +219,54 @@ func TestUndos(t *testing.T) {
 	}
 	if err := m.ReceiveUndo(ctx, foreign.ID, foreign.Giver); err != nil || m.count(button) != 1 {
 		t.Errorf("and then undone: %d, %v", m.count(button), err)
+	}
+}
+
+// TestUndoAndClickAgain: a flattr is undone and made again, and in between its button goes, or comes
+// back, or its owner begins to give. The answer to the second id doesn't depend on whether the Undo of
+// the first comes before it or after it.
+func TestUndoAndClickAgain(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		between       func(m mailbox, bob ledger.Member, b ledger.Button)
+		first, second string
+	}{
+		"nothing happens": {func(mailbox, ledger.Member, ledger.Button) {}, "tentative-accept", "tentative-accept"},
+		"the button goes": {func(m mailbox, bob ledger.Member, b ledger.Button) {
+			if err := m.RemoveButton(ctx, bob.ID, b.ID); err != nil {
+				m.t.Fatal(err)
+			}
+		}, "tentative-accept", "reject not-accepting"},
+		"the owner gives": {func(m mailbox, bob ledger.Member, _ ledger.Button) {
+			m.Fund(bob, 1_000_000)
+			m.Outbox.Take(m.t)
+		}, "tentative-accept", "accept"},
+	} {
+		for _, late := range []bool{false, true} {
+			m := mailbox{ledgertest.New(t, ledgertest.Reciprocity("required")), t}
+			bob := m.Join("bob")
+			button, thing := m.Button(bob, "1")
+			one, two := like("x", thing, "2026-11"), like("x", thing, "2026-11")
+			if got := m.receive(one); got != c.first {
+				t.Errorf("%s: %s", name, got)
+			}
+			c.between(m, bob, button)
+			undo := func() {
+				if err := m.ReceiveUndo(ctx, one.ID, one.Giver); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !late {
+				undo()
+			}
+			if got := m.receive(two); got != c.second {
+				t.Errorf("%s, the Undo late %v: %s, want %s", name, late, got, c.second)
+			}
+			if late {
+				undo()
+			}
+		}
 	}
 }
 
