@@ -50,7 +50,7 @@ func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error)
 	}
 	v := outcome(m.Kind, status)
 	if v != Done {
-		err = fmt.Errorf("%s to %s: status %d", m.Kind, l.inbox, status)
+		err = fmt.Errorf("%s: %w", m.Kind, &guard.Error{Code: guard.CodeStatus, URL: l.inbox, Status: status})
 	}
 	return v, err
 }

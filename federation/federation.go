@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -39,13 +40,14 @@ type Server struct {
 
 	large   chan []byte // buffers for large messages
 	lookups lookups     // what came of fetching others' keys
+	hosts   *hosts      // that are being told something, or don't answer
 }
 
 // New makes a Server. It does nothing by itself: Handler serves, Work delivers.
 func New(c Config) *Server {
 	s := &Server{ledger: c.Ledger, pool: c.Pool, client: c.Client, web: c.Web, log: c.Log, version: c.Version,
 		inst: c.Ledger.Instance(), keys: map[keyName]signature.PrivateKey{}, large: largeBuffers(),
-		lookups: lookups{now: c.Ledger.Now}}
+		lookups: lookups{now: c.Ledger.Now}, hosts: newHosts(time.Now)}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

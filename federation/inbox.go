@@ -53,6 +53,9 @@ func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		take, err = s.receiver(m)
 	}
+	if err == nil && take != nil && m.sender.fresh {
+		err = s.storeActor(r.Context(), m.sender) // only whose message we take: anybody may send anything
+	}
 	if err == nil && take != nil {
 		err = take(r.Context(), m)
 		for try := 1; ledger.GaveWay(err) && try < ledger.MaxTries; try++ {
@@ -212,6 +215,6 @@ func (s *Server) receiveAnswer(ctx context.Context, m message) error {
 		return err
 	}
 	verdict := map[vocab.Verdict]string{vocab.Accepted: "accept", vocab.Held: "tentative", vocab.Refused: "reject"}
-	return s.ledger.FlattrAnswered(ctx, ledger.Verdict{Like: a.Object, Host: m.host,
+	return s.ledger.FlattrAnswered(ctx, ledger.Verdict{Like: a.Object, Host: m.host, Actor: m.actor,
 		Answer: verdict[a.Verdict], Reason: string(a.Reason)})
 }

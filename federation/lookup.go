@@ -23,12 +23,13 @@ const (
 	maxLookedUp  = 8 << 20 // bytes of documents; when either is reached, the memory starts anew
 )
 
-// lookups is the memory of keys' owners, by key id.
+// lookups is the memory of keys' owners, by key id, and of what was asked of their hosts.
 type lookups struct {
-	now   func() time.Time
-	mu    sync.Mutex
-	byKey map[string]*lookup
-	bytes int
+	now    func() time.Time
+	mu     sync.Mutex
+	byKey  map[string]*lookup
+	bytes  int
+	askers map[string]*asker
 }
 
 // lookup is one fetch. Those who come while it is under way wait for it.
@@ -37,6 +38,7 @@ type lookup struct {
 	until time.Time // when it is forgotten
 	owner remote
 	err   error
+	asker *asker // with a token that comes back when the key proves a signature; nil without one
 }
 
 // of returns the lookup of a key: one that isn't too old, or a new one.
@@ -58,13 +60,23 @@ func (m *lookups) of(keyID string) *lookup {
 func (m *lookups) grow(l *lookup, passing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bytes += len(l.owner.raw)
+	m.bytes += l.owner.size()
 	if passing {
 		l.until = m.now().Add(refetchSoon)
 	}
 }
 
-// forget is for a key that is proven, and stored: when its owner rotates it, it is fetched at once.
+// proven is for a key that has proven a signature: fetching it isn't held against its host.
+func (m *lookups) proven(keyID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l := m.byKey[keyID]; l != nil && l.asker != nil {
+		l.asker.tokens = min(l.asker.tokens+1, failuresPerHost)
+		l.asker = nil
+	}
+}
+
+// forget is for a key that is stored: when its owner rotates it, it is fetched at once.
 func (m *lookups) forget(keyID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,11 +88,25 @@ func (s *Server) keyOwner(ctx context.Context, keyID string) (remote, error) {
 	l := s.lookups.of(keyID)
 	l.once.Do(func() {
 		// Others wait for this: it doesn't end with the request that happened to come first.
-		l.owner, l.err = s.fetchKeyOwner(context.WithoutCancel(ctx), keyID)
-		s.lookups.grow(l, guard.IsTemporary(l.err))
+		l.owner, l.err = s.askKeyOwner(context.WithoutCancel(ctx), keyID, l)
+		s.lookups.grow(l, guard.IsTemporary(l.err) || errors.Is(l.err, errHostBusy))
 		l.err = keyRefusal(l.err)
 	})
 	return l.owner, l.err
+}
+
+// askKeyOwner fetches it when its host's turn has come.
+func (s *Server) askKeyOwner(ctx context.Context, keyID string, l *lookup) (remote, error) {
+	host, err := s.web.Host(keyID)
+	if err != nil {
+		return remote{}, err
+	}
+	done, err := s.lookups.ask(host, l)
+	if err != nil {
+		return remote{}, err
+	}
+	defer done()
+	return s.fetchKeyOwner(ctx, keyID)
 }
 
 // fetchKeyOwner fetches the actor that a key id leads to: the document at the id is the actor, or a
@@ -118,7 +144,7 @@ func keyRefusal(err error) error {
 		return f
 	case code == guard.CodeBlocked:
 		f = refuse(http.StatusForbidden, "net.blocked", vocab.ActorNotAuthorized, "the address of keyId isn't public")
-	case guard.IsTemporary(err):
+	case guard.IsTemporary(err), errors.Is(err, errHostBusy):
 		f = refuse(http.StatusServiceUnavailable, "sig.key-unreachable", "", "the key of keyId couldn't be fetched")
 	case code == "" || code == guard.CodeContentType || code == guard.CodeDocument:
 		f = refuse(http.StatusForbidden, "sig.owner", vocab.PrincipalActorMismatch, "what stands at keyId proves no owner")

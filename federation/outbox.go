@@ -43,6 +43,26 @@ func movesMoney(kind string) bool {
 	return false
 }
 
+// moneyQueue is apart, with workers of its own: whatever else waits, money is told.
+const moneyQueue = "money"
+
+// How many deliveries are under way at a time in a process. They mostly wait for others.
+const (
+	deliverWorkers = 32
+	moneyWorkers   = 16
+)
+
+// anybodyAsks tells whether a message is the answer to something that anybody may ask, as often as they
+// like. Answers about money are asked for by peers, with a proof, and each is told at once: one that waits
+// may wait for a day.
+func anybodyAsks(kind string) bool {
+	switch kind {
+	case ledger.TellAccept, ledger.TellTentative, ledger.TellReject, ledger.TellAcceptFollow:
+		return true
+	}
+	return false
+}
+
 // Outbox enqueues what the ledger tells, in the ledger's transaction, with River.
 type Outbox struct{ client *river.Client[pgx.Tx] }
 
@@ -52,19 +72,51 @@ func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
 	return &Outbox{client: client}, err
 }
 
-// Enqueue implements ledger.Outbox.
+// Enqueue implements ledger.Outbox. An answer to a Like or Follow that still waits isn't enqueued again: it will be told once
+// after whoever asked has asked. One that is on its way just now may have been rendered, and taken, before
+// that, so it is enqueued again, as is one that was told (protocol §4). That is why River's own unique jobs
+// don't serve here: they count a running job as waiting. Two transactions at once may both enqueue one,
+// which does no harm.
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
-	jobs := make([]river.InsertManyParams, len(messages))
-	for i, m := range messages {
-		attempts := likeAttempts
-		if movesMoney(m.Kind) {
-			attempts = moneyAttempts
+	asked := [3][]string{}
+	for _, m := range messages {
+		if anybodyAsks(m.Kind) {
+			asked[0], asked[1], asked[2] = append(asked[0], m.Kind), append(asked[1], m.Key), append(asked[2], m.To)
 		}
-		jobs[i] = river.InsertManyParams{Args: deliverArgs{What: m.Kind, Key: m.Key, To: m.To},
-			InsertOpts: &river.InsertOpts{MaxAttempts: attempts}}
+	}
+	waiting := map[deliverArgs]bool{}
+	if len(asked[0]) > 0 {
+		found, err := tx.Query(ctx, `
+			select a.what, a.key, a.recipient from unnest($1::text[], $2::text[], $3::text[]) a (what, key, recipient)
+			where exists (select from river_job j where j.kind = 'deliver'
+			  and j.args @> jsonb_build_object('what', a.what, 'key', a.key, 'to', a.recipient)
+			  and j.state in ('available', 'pending', 'retryable', 'scheduled'))`, asked[0], asked[1], asked[2])
+		if err != nil {
+			return err
+		}
+		var a deliverArgs
+		if _, err := pgx.ForEachRow(found, []any{&a.What, &a.Key, &a.To}, func() error { waiting[a] = true; return nil }); err != nil {
+			return err
+		}
+	}
+	jobs := make([]river.InsertManyParams, 0, len(messages))
+	for _, m := range messages {
+		if a := (deliverArgs{What: m.Kind, Key: m.Key, To: m.To}); !waiting[a] {
+			jobs = append(jobs, river.InsertManyParams{Args: a, InsertOpts: insertOpts(m.Kind)})
+		}
+	}
+	if len(jobs) == 0 {
+		return nil
 	}
 	_, err := o.client.InsertManyFastTx(ctx, tx, jobs)
 	return err
+}
+
+func insertOpts(kind string) *river.InsertOpts {
+	if movesMoney(kind) {
+		return &river.InsertOpts{MaxAttempts: moneyAttempts, Queue: moneyQueue}
+	}
+	return &river.InsertOpts{MaxAttempts: likeAttempts, Queue: river.QueueDefault}
 }
 
 // deliverWorker runs one delivery attempt.
@@ -83,9 +135,17 @@ func (w *deliverWorker) NextRetry(job *river.Job[deliverArgs]) time.Time {
 	return time.Now().Add(wait/2 + rand.N(wait))
 }
 
-// Work tells one message. A refusal for good ends the job as cancelled, visible to the operator.
+// Work tells one message. A refusal for good ends the job as cancelled, visible to the operator. A job
+// that its host has no place for gives the worker back; River doesn't count that as an attempt.
 func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) error {
+	leave, wait := w.s.hosts.enter(recipientHost(job.Args.To), job.ID)
+	if leave == nil {
+		return river.JobSnooze(wait)
+	}
+	heard := errUnknown
+	defer func() { leave(heard) }()
 	v, err := w.s.Deliver(ctx, ledger.Message{Kind: job.Args.What, Key: job.Args.Key, To: job.Args.To})
+	heard = err
 	switch v {
 	case Done:
 		return nil
@@ -99,6 +159,9 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) e
 	}
 	return err
 }
+
+// errUnknown: a delivery that panics says nothing about its host.
+var errUnknown = errors.New("unknown")
 
 func errText(err error) string {
 	if err == nil {
@@ -115,7 +178,7 @@ func (s *Server) Work(ctx context.Context) error {
 	client, err := river.NewClient(riverpgxv5.New(s.pool), &river.Config{
 		ID:                   p.client,
 		Logger:               slog.New(quiet{s.log.Handler()}),
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 8}},
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: deliverWorkers}, moneyQueue: {MaxWorkers: moneyWorkers}},
 		FetchPollInterval:    pollEvery,
 		Workers:              workers,
 		ErrorHandler:         silent{},

@@ -14,7 +14,7 @@ import (
 // refuse answers with a problem document and logs one event.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	f := asRefusal(err)
-	if f.status >= 500 {
+	if f.status >= 500 && f.status != http.StatusServiceUnavailable { // that is for a moment, and others can cause it
 		s.log.ErrorContext(r.Context(), f.code, "code", f.code, "instance", s.inst.Host, "error", err)
 	} else {
 		args := []any{"status", f.status, "detail", f.detail}

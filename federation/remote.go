@@ -2,8 +2,10 @@ package federation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,15 +14,15 @@ import (
 	"github.com/fedflattr/flattrd/federation/vocab"
 )
 
-// remote is an actor elsewhere and its document as it was fetched.
+// remote is an actor elsewhere.
 type remote struct {
 	vocab.Actor
-	raw []byte
+	fresh bool // as its server says now, and not as it is stored
 }
 
 // prove shows that the signature is the actor's: the key that was used is one that the actor's own
 // document, on the actor's own host, lists as the actor's (FEP-fe34, both ways). A stored key that
-// fails is fetched again once, as it may have been rotated. Nothing is stored before the proof.
+// fails is fetched again once, as it may have been rotated. Nothing is stored here.
 func (s *Server) prove(ctx context.Context, signed *signature.Signed, actor string) (remote, error) {
 	if !s.web.SameHost(signed.KeyID, actor) {
 		return remote{}, refuse(http.StatusForbidden, "sig.owner", vocab.PrincipalActorMismatch,
@@ -36,10 +38,7 @@ func (s *Server) prove(ctx context.Context, signed *signature.Signed, actor stri
 	if err := check(signed, a, actor); err != nil {
 		return a, err
 	}
-	if err := s.storeActor(ctx, a); err != nil {
-		return a, err
-	}
-	s.lookups.forget(signed.KeyID)
+	s.lookups.proven(signed.KeyID)
 	return a, nil
 }
 
@@ -73,9 +72,24 @@ func listedKey(a remote, id string) (signature.PublicKey, error) {
 		"%s doesn't list the key %s as its own", a.ID, id)
 }
 
+// asActor reads an actor's document. What we have no use for isn't kept: a document may have a MiB.
 func asActor(doc vocab.Document) (remote, error) {
 	a, err := vocab.ParseActor(doc)
-	return remote{Actor: a, raw: doc.Raw()}, err
+	return remote{fresh: true, Actor: vocab.Actor{ID: a.ID, Type: a.Type, PreferredUsername: a.PreferredUsername, Name: a.Name,
+		Inbox: a.Inbox, PublicKeys: a.PublicKeys, AssertionMethods: a.AssertionMethods, AcceptsFlattrs: a.AcceptsFlattrs,
+		Implements: slices.DeleteFunc(a.Implements, func(f vocab.Feature) bool { return f.Href != vocab.V1 })}}, err
+}
+
+// size is about how many bytes an actor takes.
+func (a remote) size() int {
+	n := len(a.ID) + len(a.PreferredUsername) + len(a.Name) + len(a.Inbox)
+	for _, k := range a.PublicKeys {
+		n += len(k.ID) + len(k.Owner) + len(k.PEM)
+	}
+	for _, k := range a.AssertionMethods {
+		n += len(k.ID) + len(k.Controller) + len(k.Multibase)
+	}
+	return n
 }
 
 func (s *Server) fetchActor(ctx context.Context, id string) (remote, error) {
@@ -96,16 +110,18 @@ func (s *Server) storedActor(ctx context.Context, keyID string) (remote, error) 
 		select a.document from remote_key k join remote_actor a on a.id = k.actor where k.id = $1`, keyID)
 }
 
-func (s *Server) stored(ctx context.Context, sql, id string) (remote, error) {
-	var body string
-	if err := s.pool.QueryRow(ctx, sql, id).Scan(&body); err != nil {
-		return remote{}, err
+func (s *Server) stored(ctx context.Context, sql, id string) (a remote, err error) {
+	var text string
+	if err = s.pool.QueryRow(ctx, sql, id).Scan(&text); err != nil {
+		return a, err
 	}
-	doc, err := vocab.Decode([]byte(body))
-	if err != nil {
-		return remote{}, err
+	var k known
+	err = json.Unmarshal([]byte(text), &k)
+	a.ID, a.Inbox, a.PublicKeys, a.AssertionMethods = k.ID, k.Inbox, k.PublicKeys, k.AssertionMethods
+	if k.Flattr {
+		a.Implements = []vocab.Feature{{Href: vocab.V1}}
 	}
-	return asActor(doc)
+	return a, err
 }
 
 // actor returns a remote actor as stored, or fetches and stores it.
@@ -120,39 +136,61 @@ func (s *Server) actor(ctx context.Context, id string) (remote, error) {
 	return a, s.storeActor(ctx, a)
 }
 
-// ownKeys are the ids of the keys that are an actor's by its document and by their address. Anybody
-// may list another's key; storing that would take the other's place.
-func (s *Server) ownKeys(a remote) []string {
-	ids := []string{}
-	for _, k := range a.PublicKeys {
-		if k.Owner == a.ID && s.web.SameHost(k.ID, a.ID) {
-			ids = append(ids, k.ID)
-		}
-	}
-	for _, k := range a.AssertionMethods {
-		if k.Controller == a.ID && s.web.SameHost(k.ID, a.ID) {
-			ids = append(ids, k.ID)
-		}
-	}
-	return ids
+// known is what is stored of an actor: all that a message from there or to there needs.
+type known struct {
+	ID, Inbox        string
+	PublicKeys       []vocab.PublicKey
+	AssertionMethods []vocab.Multikey
+	Flattr           bool // speaks our protocol
 }
 
-// storeActor keeps an actor's document and the ids of its keys. Of two actors of a host that name one
-// key, the one that was proven last has it.
+// maxKnownKeys bounds an actor's stored keys of each kind, and so what is stored of it in all: the length
+// of an id and of a key is bounded by vocab.
+const maxKnownKeys = 4
+
+// know picks the keys that are an actor's by its document and by their address. Anybody may list
+// another's key; storing that would take the other's place. Of many, those stay that are named first:
+// whoever signs with another is fetched each time.
+func (s *Server) know(a remote) (k known, keys []string) {
+	k, keys = known{ID: a.ID, Inbox: a.Inbox, Flattr: a.SpeaksFlattr()}, []string{}
+	for _, key := range a.PublicKeys {
+		if key.Owner == a.ID && s.web.SameHost(key.ID, a.ID) && len(k.PublicKeys) < maxKnownKeys {
+			k.PublicKeys, keys = append(k.PublicKeys, key), append(keys, key.ID)
+		}
+	}
+	for _, key := range a.AssertionMethods {
+		if key.Controller == a.ID && s.web.SameHost(key.ID, a.ID) && len(k.AssertionMethods) < maxKnownKeys {
+			k.AssertionMethods, keys = append(k.AssertionMethods, key), append(keys, key.ID)
+		}
+	}
+	return k, keys
+}
+
+// storeActor keeps what is needed of an actor and the ids of its keys. Of two actors of a host that name
+// one key, the one that was proven last has it.
 func (s *Server) storeActor(ctx context.Context, a remote) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	k, keys := s.know(a)
+	text, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			insert into remote_actor (id, document, fetched_at) values ($1, $2, $3)
 			on conflict (id) do update set document = excluded.document, fetched_at = excluded.fetched_at`,
-			a.ID, string(a.raw), s.ledger.Now()); err != nil {
+			k.ID, string(text), s.ledger.Now()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `delete from remote_key where actor = $1`, a.ID); err != nil {
+		if _, err := tx.Exec(ctx, `delete from remote_key where actor = $1`, k.ID); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
 			insert into remote_key (id, actor) select distinct unnest($1::text[]), $2
-			on conflict (id) do update set actor = excluded.actor`, s.ownKeys(a), a.ID)
+			on conflict (id) do update set actor = excluded.actor`, keys, k.ID)
 		return err
 	})
+	for _, key := range keys {
+		s.lookups.forget(key)
+	}
+	return err
 }

@@ -63,6 +63,14 @@ func (l *Ledger) Claims(ctx context.Context) ([]Claim, error) {
 	return rows[Claim](l.pool.Query(ctx, claimQuery+` order by c.period desc, p.host, c.direction, c.n`))
 }
 
+// ClaimsBefore lists a page of at most so many claims, the latest first: all, or one host's, and of these
+// the ones before the claim of that id (0: from the latest on).
+func (l *Ledger) ClaimsBefore(ctx context.Context, host string, before int64, most int) ([]Claim, error) {
+	return rows[Claim](l.pool.Query(ctx, claimQuery+`
+		where ($1 = '' or p.host = $1) and ($2::bigint = 0 or c.id < $2)
+		order by c.id desc limit $3`, host, before, most))
+}
+
 // Claim reads a claim by its id; ErrNotFound.
 func (l *Ledger) Claim(ctx context.Context, iri string) (Claim, error) {
 	return row[Claim](l.pool.Query(ctx, claimQuery+` where c.iri = $1`, iri))

@@ -72,7 +72,7 @@ func flattrStranger(t *testing.T, i *ledgertest.Instance, giver ledger.Member, p
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := i.FlattrAnswered(ctx, ledger.Verdict{Like: i.Instance().FlattrIRI(f.ID.String()), Host: "d.example", Answer: "accept"}); err != nil {
+	if err := i.FlattrAnswered(ctx, ledger.Verdict{Like: i.Instance().FlattrIRI(f.ID.String()), Host: "d.example", Actor: "https://d.example/users/" + payee, Answer: "accept"}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,14 +17,21 @@ type Deposit struct {
 	Amount    int64
 	Reference string // the bank's: unique, so that one booking can't be recorded twice
 	CreatedAt time.Time
+	Again     bool `db:"-"` // it was recorded before this call, which booked nothing
 }
 
 const depositQuery = `
 	select d.id, d.member, m.name, d.amount, d.reference, d.created_at
 	from deposit d join member m on m.id = d.member`
 
+// standing is the text that givers write on all their transfers (DepositReference), with or without the
+// number. It names the giver, not the booking: next month's transfer carries it too, and taken for a
+// booking's reference it would hide that money.
+var standing = regexp.MustCompile(`(?i)^flattr\s+@?[a-z0-9_]{1,30}(\s+[0-9]+)?$`)
+
 // RecordDeposit books money that arrived for a member. The same reference again returns the first
-// deposit if all is the same (ErrConflict otherwise). FieldError: name unknown, amount, reference.
+// deposit, marked as Again, if all is the same (ErrConflict otherwise). FieldError: name unknown, amount,
+// reference (required, too-long, standing).
 func (l *Ledger) RecordDeposit(ctx context.Context, operator int64, name string, amount int64, reference string) (Deposit, error) {
 	reference = strings.TrimSpace(reference)
 	if reference == "" {
@@ -31,6 +39,9 @@ func (l *Ledger) RecordDeposit(ctx context.Context, operator int64, name string,
 	}
 	if len(reference) > 140 {
 		return Deposit{}, refused("reference", "too-long")
+	}
+	if standing.MatchString(reference) {
+		return Deposit{}, refused("reference", "standing")
 	}
 	if amount <= 0 || amount > maxAmount || amount%microPerCent != 0 {
 		return Deposit{}, refused("amount", "amount")
@@ -73,6 +84,7 @@ func (tx *Tx) deposit(ctx context.Context, operator int64, name string, amount i
 	case d.Member != m.ID || d.Amount != amount:
 		return d, ErrConflict
 	case tag.RowsAffected() == 0:
+		d.Again = true
 		return d, nil
 	}
 	if err := booked(journal.Post(ctx, tx.book(period), journal.Entry{Kind: kindDeposit, Ref: d.ID, Phase: journal.Single,

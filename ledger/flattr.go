@@ -197,13 +197,14 @@ func (tx *Tx) undo(ctx context.Context, f Flattr) error {
 type Verdict struct {
 	Like   string // the Like's id
 	Host   string // of the instance that answers
+	Actor  string // who answers there: the payee, or the instance
 	Answer string // accept | tentative | reject
 	Reason string // of a reject
 }
 
 // FlattrAnswered records the payee's home's answer. The first final answer stands; an answer to a
 // flattr that was undone or carried since changes nothing. ErrNotFound: no such flattr.
-// ErrRefused: the answer isn't that instance's to give, or is none (FieldError "answer": unknown).
+// ErrRefused: the answer isn't that actor's to give, or is none (FieldError "answer": unknown).
 func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	id, err := l.flattrID(v.Like)
 	if err != nil {
@@ -223,7 +224,7 @@ func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.mayAnswer(ctx, f, v.Host); err != nil {
+	if err := tx.mayAnswer(ctx, f, v); err != nil {
 		return err
 	}
 	if err := tx.answer(ctx, f, v); err != nil {
@@ -242,15 +243,25 @@ func (l *Ledger) flattrID(like string) (uuid.UUID, error) {
 	return id, nil
 }
 
-func (tx *Tx) mayAnswer(ctx context.Context, f Flattr, host string) error {
-	var owner string
+// mayAnswer lets the payee answer and the actor of the payee's instance (protocol §4), and nobody else
+// there: an instance's members don't speak for each other. The instance actor is the one that was
+// pinned, or, before the instance is met, the one where every instance of ours has it.
+func (tx *Tx) mayAnswer(ctx context.Context, f Flattr, v Verdict) error {
+	var payee, host, pinned string
 	err := tx.QueryRow(ctx, `
-		select coalesce(p.host, '') from thing t left join peer p on p.id = t.peer where t.id = $1`,
-		f.Thing).Scan(&owner)
-	if err == nil && owner != host {
-		return fmt.Errorf("%w: %s doesn't answer for this flattr", ErrRefused, host)
+		select t.payee, coalesce(p.host, ''), coalesce(p.actor, '')
+		from thing t left join peer p on p.id = t.peer where t.id = $1`, f.Thing).Scan(&payee, &host, &pinned)
+	if err != nil {
+		return err
 	}
-	return err
+	if pinned == "" {
+		scheme, _, _ := strings.Cut(tx.l.inst.BaseURL, "://")
+		pinned = scheme + "://" + host + "/actor"
+	}
+	if host == "" || v.Host != host || v.Actor != payee && v.Actor != pinned {
+		return fmt.Errorf("%w: %s doesn't answer for this flattr", ErrRefused, v.Actor)
+	}
+	return nil
 }
 
 func (tx *Tx) answer(ctx context.Context, f Flattr, v Verdict) error {

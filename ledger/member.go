@@ -52,7 +52,8 @@ type Joining struct {
 }
 
 // Join makes a member from an invitation and uses that up by one. Refusals name the field: code
-// (unknown, used, expired), name (form, reserved, taken), display_name, language.
+// (unknown, used, expired), name (form, reserved, taken), display_name (too-long, form: see Legible),
+// language.
 func (l *Ledger) Join(ctx context.Context, j Joining) (Member, error) {
 	if err := j.check(); err != nil {
 		return Member{}, err
@@ -79,6 +80,8 @@ func (j Joining) check() error {
 		return refused("name", "reserved")
 	case utf8.RuneCountInString(j.DisplayName) > 100:
 		return refused("display_name", "too-long")
+	case !Legible(j.DisplayName):
+		return refused("display_name", "form")
 	case j.PasswordHash == "":
 		return refused("password", "required")
 	case j.Language != "de" && j.Language != "en":

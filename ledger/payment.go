@@ -31,9 +31,11 @@ type Payment struct {
 	AnsweredAt *time.Time
 }
 
+const paymentColumns = `y.id, y.direction, y.peer, p.host, y.iri, y.amount, y.currency, y.method, y.content, y.reference,
+	  y.state, y.received, y.created_at, y.paid_at, y.answered_at`
+
 const paymentQuery = `
-	select y.id, y.direction, y.peer, p.host, y.iri, y.amount, y.currency, y.method, y.content, y.reference,
-	  y.state, y.received, y.created_at, y.paid_at, y.answered_at
+	select ` + paymentColumns + `
 	from payment y join peer p on p.id = y.peer`
 
 // Allocation is what a payment pays of one claim.
@@ -52,7 +54,8 @@ const allocationQuery = `
 	from payment_allocation a join claim c on c.id = a.claim
 	where a.payment = $1 order by c.period, c.n`
 
-// Payments lists the latest 200 payments, newest first.
+// Payments lists the latest 200 payments, newest first. What an operator works through is listed by
+// OpenPayments and PaymentPage, where no peer's payments hide another's.
 func (l *Ledger) Payments(ctx context.Context) ([]Payment, error) {
 	return rows[Payment](l.pool.Query(ctx, paymentQuery+` order by y.id desc limit 200`))
 }
@@ -78,7 +81,8 @@ func (l *Ledger) PaymentDocument(ctx context.Context, iri string) (PaymentDocume
 }
 
 // PreparePayment reserves what we owe a peer in whole cents, oldest claims first, and commits the
-// bank reference before any order is placed. FieldError "amount": below-threshold.
+// bank reference before any order is placed. FieldError "amount": below-threshold; "host": frozen,
+// because the peer's books, and so its account, are in doubt until the operators have talked.
 func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string) (Payment, error) {
 	var y Payment
 	err := l.tx(ctx, func(tx *Tx) error {
@@ -92,6 +96,9 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where host = $1 for no key update`, host))
 		if err != nil {
 			return err
+		}
+		if p.FrozenAt != nil {
+			return refused("host", "frozen")
 		}
 		allocations, amount, err := tx.owed(ctx, p)
 		if err != nil {

@@ -119,9 +119,19 @@ type PeerPosition struct {
 	Peer
 	Payable    int64 // we owe their members
 	InFlight   int64 // of that, sent or ordered
+	Accepted   int64 // of that, in claims that the peer has accepted, and not on its way
 	Receivable int64 // they owe our members
 	Credit     int64 // they paid more than they owed
 }
+
+// Due is what can be ordered now: whole cents of accepted claims.
+func (p PeerPosition) Due() int64 { return WholeCents(p.Accepted) }
+
+// Offered is what waits for the peer's acceptance of our claims, in micro-units.
+func (p PeerPosition) Offered() int64 { return p.Payable - p.InFlight - p.Accepted }
+
+// Ready tells whether PreparePayment would prepare a payment.
+func (p PeerPosition) Ready() bool { return p.Due() >= p.Threshold && p.FrozenAt == nil }
 
 // PeerPositions lists all peers with what is owed both ways, by host.
 func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
@@ -130,10 +140,16 @@ func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
 		  p.threshold, p.frozen_at, p.frozen_reason, p.created_at,
 		  coalesce(o.credits_posted - o.debits_posted, 0)::bigint as payable,
 		  coalesce(o.debits_pending, 0)::bigint as in_flight,
+		  (coalesce(taken.amount, 0) - coalesce(paid.amount, 0))::bigint as accepted,
 		  coalesce(i.debits_posted - i.credits_posted, 0)::bigint as receivable,
 		  coalesce(c.credits_posted - c.debits_posted, 0)::bigint as credit
 		from peer p
 		left join account o on o.kind = 'payable' and o.owner = p.id and o.currency = $1
+		left join (select peer, sum(amount) as amount from claim
+		  where direction = 'out' and state in ('accepted', 'confirmed') group by peer) taken on taken.peer = p.id
+		left join (select y.peer, sum(case when y.state = 'confirmed' then a.confirmed else a.amount end) as amount
+		  from payment y join payment_allocation a on a.payment = y.id
+		  where y.direction = 'out' and y.state in ('ordered', 'sent', 'confirmed') group by y.peer) paid on paid.peer = p.id
 		left join account i on i.kind = 'receivable' and i.owner = p.id and i.currency = $1
 		left join account c on c.kind = 'peer_credit' and c.owner = p.id and c.currency = $1
 		order by p.host`, l.inst.Currency))

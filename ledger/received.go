@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,10 +105,21 @@ func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) (receive
 		j.answer, j.reason, tx.at, answered, undone))
 }
 
+// tombstone is the key under which an Undo of this id by this actor is kept. Both may be as long as ids
+// may be, and together they don't fit into an index.
+func tombstone(id, actor string) []byte {
+	h := sha256.New()
+	for _, s := range []string{id, actor} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s)))) // so that no two pairs are the same bytes
+		h.Write([]byte(s))
+	}
+	return h.Sum(nil)
+}
+
 // buried tells when an Undo of this id by this giver came before it.
 func (tx *Tx) buried(ctx context.Context, id, giver string) (*time.Time, error) {
 	var at time.Time
-	err := tx.QueryRow(ctx, `select created_at from tombstone where id = $1 and actor = $2`, id, giver).Scan(&at)
+	err := tx.QueryRow(ctx, `select created_at from tombstone where digest = $1`, tombstone(id, giver)).Scan(&at)
 	if err == pgx.ErrNoRows {
 		return nil, nil
 	}
@@ -199,8 +212,8 @@ func (l *Ledger) ReceiveUndo(ctx context.Context, like, actor string) error {
 	switch {
 	case err == pgx.ErrNoRows:
 		_, err = tx.Exec(ctx, `
-			insert into tombstone (id, actor, created_at) values ($1, $2, $3) on conflict do nothing`,
-			like, actor, tx.at)
+			insert into tombstone (digest, id, actor, created_at) values ($1, $2, $3, $4) on conflict do nothing`,
+			tombstone(like, actor), like, actor, tx.at)
 	case err == nil && giver != actor:
 		err = fmt.Errorf("%w: %s isn't %s's", ErrRefused, like, actor)
 	case err == nil:

@@ -2,7 +2,9 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -222,6 +224,36 @@ func TestUndos(t *testing.T) {
 	}
 }
 
+// TestUndoOfTheLongestIds: what may be an id is taken, however long both are, also before its Like.
+func TestUndoOfTheLongestIds(t *testing.T) {
+	t.Parallel()
+	m := mailbox{ledgertest.New(t), t}
+	ctx := context.Background()
+	button, thing := m.Button(m.Join("bob"), "1")
+	long := func(start string) string { // random, so that PostgreSQL can't press it into its index
+		text := make([]byte, 2048)
+		copy(text, start)
+		for i := len(start); i < len(text); i++ {
+			text[i] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[rand.IntN(64)]
+		}
+		return string(text)
+	}
+	early := ledger.ReceivedLike{ID: long("https://b.example/flattrs/"), Giver: long("https://b.example/users/"), Host: "b.example",
+		Object: thing.IRI, Period: "2026-11"}
+	for range 2 {
+		if err := m.ReceiveUndo(ctx, early.ID, early.Giver); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again, n := m.receive(early), m.count(button); again != "" || n != 0 {
+		t.Errorf("undone before it came: %q, %d", again, n)
+	}
+	early.ID = early.ID[:2047]
+	if again, n := m.receive(early), m.count(button); again != "accept" || n != 1 {
+		t.Errorf("another id: %q, %d", again, n)
+	}
+}
+
 // TestUndoAndClickAgain: a flattr is undone and made again, and in between its button goes, or comes
 // back, or its owner begins to give. The answer to the second id doesn't depend on whether the Undo of
 // the first comes before it or after it.
@@ -267,6 +299,42 @@ func TestUndoAndClickAgain(t *testing.T) {
 				undo()
 			}
 		}
+	}
+}
+
+// TestWhoMayAnswer: of an instance that was met, the actor that was pinned, wherever it stands; before that
+// the one at the address where instances have it.
+func TestWhoMayAnswer(t *testing.T) {
+	t.Parallel()
+	i := ledgertest.New(t)
+	ctx := context.Background()
+	alice := i.Join("alice")
+	i.Fund(alice, 1_000_000)
+	iri := "https://d.example/buttons/1"
+	thing, err := i.SaveThing(ctx, ledger.RemoteThing{IRI: iri, URL: iri, Title: "1", Payee: "https://d.example/users/dora", Host: "d.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _, err := i.Flattr(ctx, alice.ID, thing.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	may := func(actor string) bool {
+		err := i.FlattrAnswered(ctx, ledger.Verdict{Like: i.Instance().FlattrIRI(f.ID.String()), Host: "d.example", Actor: actor, Answer: "tentative"})
+		if err != nil && !errors.Is(err, ledger.ErrRefused) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	usual, own, payee, other := "https://d.example/actor", "https://d.example/instance", "https://d.example/users/dora", "https://d.example/users/mallory"
+	if !may(usual) || may(own) || !may(payee) || may(other) {
+		t.Errorf("before it is met: %t %t %t %t", may(usual), may(own), may(payee), may(other))
+	}
+	if _, err := i.PinPeer(ctx, ledger.PeerIdentity{Host: "d.example", Actor: own, Inbox: own + "/inbox", AccountingKey: "z1", AccountingKeyID: own + "#k"}); err != nil {
+		t.Fatal(err)
+	}
+	if may(usual) || !may(own) || !may(payee) || may(other) {
+		t.Errorf("after it was met: %t %t %t %t", may(usual), may(own), may(payee), may(other))
 	}
 }
 

@@ -264,7 +264,10 @@ func TestLikesRefusals(t *testing.T) {
 		return a.ReceiveFlattr(ctx, r)
 	}
 	answer := func(like, host, word string) error {
-		return a.FlattrAnswered(ctx, ledger.Verdict{Like: like, Host: host, Answer: word})
+		return a.FlattrAnswered(ctx, ledger.Verdict{Like: like, Host: host, Actor: "https://" + host + "/actor", Answer: word})
+	}
+	by := func(actor string) error {
+		return a.FlattrAnswered(ctx, ledger.Verdict{Like: mine, Host: "d.example", Actor: actor, Answer: "reject"})
 	}
 	refuse(t, m, func() []refusal {
 		return []refusal{
@@ -279,6 +282,9 @@ func TestLikesRefusals(t *testing.T) {
 			{"an answer to no id", answer(a.Instance().FlattrIRI("1"), "d.example", "accept"), "not found"},
 			{"an id written otherwise", answer(strings.ToUpper(mine), "d.example", "accept"), "not found"},
 			{"an answer of another instance", answer(mine, "b.example", "accept"), "refused"},
+			{"an answer of another member there", by("https://d.example/users/mallory"), "refused"},
+			{"an answer of nobody", by(""), "refused"},
+			{"an answer of an instance by another scheme", by("http://d.example/actor"), "refused"},
 			{"an answer that is none", answer(mine, "d.example", "perhaps"), "answer: unknown"},
 			{"to tell an unknown Like", second(a.OutgoingLike(ctx, uuid.New())), "not found"},
 			{"to answer an unknown Like", second(a.LikeAnswer(ctx, "https://b.example/flattrs/1")), "not found"},

@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +25,7 @@ type Withdrawal struct {
 	Reference string // for the bank order: at most 35 characters, made before the order
 	CreatedAt time.Time
 	DecidedAt *time.Time
+	Again     bool `db:"-"` // it was asked for before this call, which reserved nothing
 }
 
 const withdrawalQuery = `
@@ -32,6 +35,13 @@ const withdrawalQuery = `
 // RequestWithdrawal reserves available money to be paid out. FieldError: amount (whole cents, above
 // zero), iban (form). ErrFunds: more than is available.
 func (l *Ledger) RequestWithdrawal(ctx context.Context, by, amount int64, account string) (Withdrawal, error) {
+	return l.RequestWithdrawalOnce(ctx, by, amount, account, rand.Text())
+}
+
+// RequestWithdrawalOnce is RequestWithdrawal for a form that may be sent twice: the same key of the same
+// member again returns the first withdrawal, marked as Again. ErrConflict: the key came with another
+// amount or account.
+func (l *Ledger) RequestWithdrawalOnce(ctx context.Context, by, amount int64, account, key string) (Withdrawal, error) {
 	if amount <= 0 || amount > maxAmount || amount%microPerCent != 0 {
 		return Withdrawal{}, refused("amount", "amount")
 	}
@@ -48,21 +58,39 @@ func (l *Ledger) RequestWithdrawal(ctx context.Context, by, amount int64, accoun
 		if _, err := tx.activeMember(ctx, by, true); err != nil {
 			return err
 		}
-		var id int64
-		if err := tx.QueryRow(ctx, `
-			insert into withdrawal (member, amount, iban, state, reference, created_at)
-			values ($1, $2, $3, 'requested', $4, $5) returning id`,
-			by, amount, parsed.Code, newReference(), tx.at).Scan(&id); err != nil {
-			return err
-		}
-		if err := booked(journal.Post(ctx, tx.book(period), journal.Entry{Kind: kindWithdrawal, Ref: id, Phase: journal.Pending,
-			Debit: of(journal.Earned, by), Credit: bank(), Amount: amount})); err != nil {
-			return err
-		}
-		w, err = row[Withdrawal](tx.Query(ctx, withdrawalQuery+` where w.id = $1`, id))
+		w, err = tx.askWithdrawal(ctx, by, amount, parsed.Code, referenceOf(by, key), period)
 		return err
 	})
 	return w, err
+}
+
+func (tx *Tx) askWithdrawal(ctx context.Context, by, amount int64, account, reference, period string) (Withdrawal, error) {
+	tag, err := tx.Exec(ctx, `
+		insert into withdrawal (member, amount, iban, state, reference, created_at)
+		values ($1, $2, $3, 'requested', $4, $5) on conflict (reference) do nothing`,
+		by, amount, account, reference, tx.at)
+	if err != nil {
+		return Withdrawal{}, err
+	}
+	w, err := row[Withdrawal](tx.Query(ctx, withdrawalQuery+` where w.reference = $1`, reference))
+	switch {
+	case err != nil:
+		return w, err
+	case w.Member != by || w.Amount != amount || w.Iban != account:
+		return Withdrawal{}, fmt.Errorf("%w: withdrawal %d was asked for with this key", ErrConflict, w.ID)
+	case tag.RowsAffected() == 0:
+		w.Again = true
+		return w, nil
+	}
+	return w, booked(journal.Post(ctx, tx.book(period), journal.Entry{Kind: kindWithdrawal, Ref: w.ID, Phase: journal.Pending,
+		Debit: of(journal.Earned, by), Credit: bank(), Amount: amount}))
+}
+
+// referenceOf makes a withdrawal's bank reference from a form's key, so that the reference, which is
+// unique, keeps the key from being used twice. It is a hash: nobody chooses what stands on a transfer.
+func referenceOf(member int64, key string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "withdrawal %d %s", member, key))
+	return "FL" + base32.StdEncoding.EncodeToString(sum[:])[:16]
 }
 
 // newReference makes a bank reference: unguessable, unique, within SEPA's 35 characters.

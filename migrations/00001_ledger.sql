@@ -242,10 +242,10 @@ create index received_flattr_key on received_flattr (button, period, giver);
 -- owner: ledger
 -- An Undo that came before its Like: the Like, when it arrives, is dead.
 create table tombstone (
+  digest bytea primary key check (length(digest) = 32), -- SHA-256 of id and actor, which are too long for an index
   id text not null,
   actor text not null,                     -- part of the key: nobody takes another's place
-  created_at timestamptz not null,
-  primary key (id, actor)
+  created_at timestamptz not null
 );
 
 -- owner: ledger

@@ -7,55 +7,13 @@ import (
 	"github.com/fedflattr/flattrd/ledger"
 )
 
-// adminPage is what wants an operator's hand.
-type adminPage struct {
-	Withdrawals int // asked for
-	Ordered     int // payments whose bank order isn't placed yet
-	Announced   int // payments that should have arrived
-	Unmet       int // peers whose key nobody compared
-	Frozen      int
-}
-
-// Nothing tells whether all is done.
-func (p adminPage) Nothing() bool { return p == adminPage{} }
-
+// admin shows what wants an operator's hand.
 func (s *Site) admin(w http.ResponseWriter, r *http.Request, v visit) error {
-	p, err := s.chores(r)
+	todo, err := s.ledger.Chores(r.Context())
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, v, "admin", p)
-}
-
-func (s *Site) chores(r *http.Request) (p adminPage, err error) {
-	withdrawals, err := s.ledger.Withdrawals(r.Context())
-	if err != nil {
-		return p, err
-	}
-	payments, err := s.ledger.Payments(r.Context())
-	if err != nil {
-		return p, err
-	}
-	peers, err := s.ledger.PeerPositions(r.Context())
-	for _, w := range withdrawals {
-		p.Withdrawals += count(w.State == "requested")
-	}
-	for _, y := range payments {
-		p.Ordered += count(y.State == "ordered")
-		p.Announced += count(y.State == "announced")
-	}
-	for _, peer := range peers {
-		p.Unmet += count(peer.KeyConfirmedAt == nil && peer.AccountingKey != "")
-		p.Frozen += count(peer.FrozenAt != nil)
-	}
-	return p, err
-}
-
-func count(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
+	return s.show(w, r, v, "admin", todo)
 }
 
 // id is the number in an operator's path.
@@ -67,7 +25,7 @@ func id(r *http.Request) (int64, error) {
 	return n, nil
 }
 
-// step runs one operator's action on a row and shows the list again.
+// step runs one operator's action on a row and shows the list again: the one that the form was on.
 func (s *Site) step(w http.ResponseWriter, r *http.Request, to, notice string, do func(id int64) error) error {
 	n, err := id(r)
 	if err == nil {
@@ -76,7 +34,7 @@ func (s *Site) step(w http.ResponseWriter, r *http.Request, to, notice string, d
 	if err != nil {
 		return err
 	}
-	return s.done(w, r, to, notice)
+	return s.done(w, r, s.lastPage(r, to), notice)
 }
 
 // invitesPage lists the invitations that work and makes new ones.
@@ -117,10 +75,22 @@ func (s *Site) adminMonths(w http.ResponseWriter, r *http.Request, v visit) erro
 	return s.show(w, r, v, "adminmonths", all)
 }
 
+// claimsPage is a part of all claims.
+type claimsPage struct {
+	Host   string // of the peer whose claims they are; "": all
+	Claims []ledger.Claim
+	Next   string // the next page; ""
+}
+
 func (s *Site) claims(w http.ResponseWriter, r *http.Request, v visit) error {
-	all, err := s.ledger.Claims(r.Context())
+	p := claimsPage{Host: r.URL.Query().Get("peer")}
+	found, err := s.ledger.ClaimsBefore(r.Context(), p.Host, after(r.URL.Query()), rowsPerPage+1)
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, v, "claims", all)
+	var more bool
+	if p.Claims, more = cut(found, rowsPerPage); more {
+		p.Next = nextPage(r, p.Claims[rowsPerPage-1].ID)
+	}
+	return s.show(w, r, v, "claims", p)
 }

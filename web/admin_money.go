@@ -9,12 +9,13 @@ import (
 // depositsPage records what came in by bank.
 type depositsPage struct {
 	Form     form
+	Again    *ledger.Deposit // was recorded before; nothing was booked now
 	Deposits []ledger.Deposit
 }
 
-func (s *Site) depositsPage(r *http.Request, f form) (any, error) {
+func (s *Site) depositsPage(r *http.Request, f form) (depositsPage, error) {
 	all, err := s.ledger.Deposits(r.Context())
-	return depositsPage{f, all}, err
+	return depositsPage{Form: f, Deposits: all}, err
 }
 
 func (s *Site) deposits(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -27,16 +28,31 @@ func (s *Site) deposits(w http.ResponseWriter, r *http.Request, v visit) error {
 
 func (s *Site) recordDeposit(w http.ResponseWriter, r *http.Request, v visit) error {
 	f := r.PostForm
+	var d ledger.Deposit
 	amount, err := ledger.ParseAmount("amount", f.Get("amount"))
 	if err == nil {
 		name := loginName(f.Get("name"), s.ledger.Instance().Host)
-		_, err = s.ledger.RecordDeposit(r.Context(), v.member.ID, name, amount, f.Get("reference"))
+		d, err = s.ledger.RecordDeposit(r.Context(), v.member.ID, name, amount, f.Get("reference"))
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		err = as(err, ledger.ErrConflict, "reference", "used")
 		return s.again(w, r, v, err, "deposits", func(f form) (any, error) { return s.depositsPage(r, f) })
+	case d.Again:
+		return s.depositAgain(w, r, v, d)
 	}
 	return s.done(w, r, "/admin/deposits", "notice.deposit-recorded")
+}
+
+// depositAgain says that nothing was booked: the form was sent twice, or another transfer was given a
+// reference that isn't its own. What was typed stays, so that the reference can be put right.
+func (s *Site) depositAgain(w http.ResponseWriter, r *http.Request, v visit, d ledger.Deposit) error {
+	p, err := s.depositsPage(r, form{Values: r.PostForm})
+	if err != nil {
+		return err
+	}
+	p.Again = &d
+	return s.show(w, r, v, "deposits", p)
 }
 
 func (s *Site) withdrawals(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -35,10 +35,16 @@ func TestDeposits(t *testing.T) {
 	b.submit("/admin/deposits", "name", "@Alice", "amount", "5,00", "reference", "B1").wants(200, "/admin/deposits")
 	b.says(".notice", "recorded").says("tbody", "alice", "€5.00", "B1")
 	b.submit("/admin/deposits", "name", "alice", "amount", "5", "reference", "B1").wants(200, "/admin/deposits")
+	b.says(".warning", "recorded already, on 10 November 2026: €5.00 for alice. Nothing was booked now")
+	if b.Doc.Find(".notice").Length() != 0 || b.Doc.Find("#f-reference").AttrOr("value", "") != "B1" {
+		t.Error("what wasn't booked is called recorded, or what was typed is gone")
+	}
 	if n := b.Doc.Find("tbody tr").Length(); n != 1 {
 		t.Errorf("%d deposits of one booking", n)
 	}
 	b.submit("/admin/deposits", "name", "alice", "amount", "6", "reference", "B1").wants(422, "/admin/deposits").says(".fault", "recorded already")
+	b.submit("/admin/deposits", "name", "alice", "amount", "5", "reference", "Flattr alice 2").wants(422, "/admin/deposits")
+	b.says(".fault", "what the giver writes on every transfer").says("#f-reference-hint", "not the text that the giver wrote")
 }
 
 func TestWithdrawals(t *testing.T) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -38,6 +39,9 @@ func (s *Site) newButton(r *http.Request, owner int64) (ledger.Button, error) {
 	url, err := canonicalURL(f.Get("url"))
 	if err != nil {
 		return ledger.Button{}, err
+	}
+	if !ledger.Legible(strings.TrimSpace(f.Get("title"))) {
+		return ledger.Button{}, &ledger.FieldError{Field: "title", Rule: "form"}
 	}
 	return s.ledger.CreateButton(r.Context(), owner,
 		ledger.NewButton{URL: url, Title: f.Get("title"), Summary: f.Get("summary")})

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"cmp"
+	"crypto/rand"
 	"net/http"
 
 	"github.com/fedflattr/flattrd/ledger"
@@ -20,6 +22,7 @@ type withdrawPage struct {
 	Available int64
 	Whole     int64 // of it, what a bank can move
 	Asked     []ledger.Withdrawal
+	Key       string // of this form: sent twice it asks once
 }
 
 func (s *Site) withdrawPage(r *http.Request, v visit, f form) (any, error) {
@@ -31,7 +34,7 @@ func (s *Site) withdrawPage(r *http.Request, v visit, f form) (any, error) {
 	if f.Values == nil && e.Available > 0 {
 		f = filled("amount", s.words[v.lang].plain(ledger.WholeCents(e.Available)))
 	}
-	return withdrawPage{f, e.Available, ledger.WholeCents(e.Available), asked}, err
+	return withdrawPage{f, e.Available, ledger.WholeCents(e.Available), asked, rand.Text()}, err
 }
 
 func (s *Site) withdrawForm(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -44,12 +47,17 @@ func (s *Site) withdrawForm(w http.ResponseWriter, r *http.Request, v visit) err
 
 func (s *Site) withdraw(w http.ResponseWriter, r *http.Request, v visit) error {
 	amount, err := ledger.ParseAmount("amount", r.PostForm.Get("amount"))
+	var asked ledger.Withdrawal
 	if err == nil {
-		_, err = s.ledger.RequestWithdrawal(r.Context(), v.member.ID, amount, r.PostForm.Get("iban"))
+		asked, err = s.ledger.RequestWithdrawalOnce(r.Context(), v.member.ID, amount, r.PostForm.Get("iban"),
+			cmp.Or(r.PostForm.Get("key"), rand.Text()))
 	}
 	if err != nil {
-		err = as(err, ledger.ErrFunds, "amount", "too-much")
+		err = as(as(err, ledger.ErrFunds, "amount", "too-much"), ledger.ErrConflict, "amount", "sent-before")
 		return s.again(w, r, v, err, "withdraw", func(f form) (any, error) { return s.withdrawPage(r, v, f) })
+	}
+	if asked.Again {
+		return s.done(w, r, "/withdraw", "notice.withdrawal-once")
 	}
 	return s.done(w, r, "/withdraw", "notice.withdrawal-asked")
 }

@@ -40,6 +40,7 @@ type errorPage struct {
 	Status int
 	Key    string
 	Rule   *ledger.FieldError // says more than the page's own text
+	Back   string             // the page that the form was on; "" when it isn't known
 }
 
 // fail writes an error as a page, and for embeds and assets as a plain line.
@@ -52,6 +53,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, v visit, err error) 
 		s.log.ErrorContext(r.Context(), "page failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	if v.frame.personal() {
+		p.Back = s.cameFrom(r)
 		err = s.render(w, r, v, p.Status, "error", p)
 		if err == nil {
 			return

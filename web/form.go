@@ -41,6 +41,14 @@ func refusedForm(r *http.Request, err error) (f form, ok bool) {
 	return form{Values: r.PostForm, Errors: map[string]ledger.FieldError{field.Field: *field}}, true
 }
 
+// at is the request of a refused form with the query that its page would be opened with, so that choosing
+// a language there leads back to all that the link held.
+func at(r *http.Request, pairs ...string) *http.Request {
+	opened := r.Clone(r.Context())
+	opened.URL.RawQuery = filled(pairs...).Values.Encode()
+	return opened
+}
+
 // as names another field for a fault: a ledger rule that the page shows at an input of its own.
 func as(err, is error, field, rule string) error {
 	if errors.Is(err, is) {

@@ -85,9 +85,30 @@ func (s *Site) readable(path string) bool {
 // shown at a path that may only be posted to; then the page above it that can be read, with the query
 // that says what it is about.
 func (s *Site) lastPage(r *http.Request, fallback string) string {
-	u, err := url.Parse(ownPath(r.PostForm.Get("back")))
+	if back := s.pageAt(r.PostForm.Get("back")); back != "" {
+		return back
+	}
+	return fallback
+}
+
+// cameFrom is the page of ours that a form was on, as the browser says (Referer); "" when it doesn't say,
+// when that was elsewhere, or when it is the first page, to which every error page links.
+func (s *Site) cameFrom(r *http.Request) string {
+	u, err := url.Parse(r.Referer())
+	if r.Method != http.MethodPost || err != nil || !sameOrigin(r.Referer(), s.ledger.Instance().BaseURL) {
+		return ""
+	}
+	if back := s.pageAt(u.RequestURI()); back != "/" {
+		return back
+	}
+	return ""
+}
+
+// pageAt is a path of ours, or the nearest above it that can be read; "" when it leads elsewhere.
+func (s *Site) pageAt(path string) string {
+	u, err := url.Parse(ownPath(path))
 	if err != nil || u.Path == "" {
-		return fallback
+		return ""
 	}
 	for !s.readable(u.EscapedPath()) {
 		cut := strings.LastIndexByte(u.Path, '/')

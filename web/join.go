@@ -44,6 +44,7 @@ func (s *Site) join(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	m, err := s.newMember(r, v.lang)
 	if err != nil {
+		r = at(r, "code", r.PostForm.Get("code"), "next", to)
 		return s.again(w, r, v, err, "join", func(f form) (any, error) { return joinPage{Form: f, Next: to}, nil })
 	}
 	if err := s.logIn(r.Context(), m); err != nil {

@@ -84,6 +84,7 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	m, err := s.authenticate(r.Context(), name, r.PostForm.Get("password"))
 	if err != nil {
+		r = at(r, "next", to)
 		return s.again(w, r, v, err, "login", func(f form) (any, error) { return loginPage{f, to}, nil })
 	}
 	if err := s.logIn(r.Context(), m); err != nil {

@@ -36,6 +36,11 @@ func TestJoinByInvitation(t *testing.T) {
 	if b.Doc.Find("#f-password").AttrOr("value", "") != "" {
 		t.Error("the password was sent back")
 	}
+	b.submit("/language", "language", "de").wants(200, "/join").says("h1", "mitmachen")
+	if got := b.Doc.Find("#f-code").AttrOr("value", ""); got != invite.Code {
+		t.Errorf("the code was lost with the language: %q", got)
+	}
+	b.submit("/language", "language", "en")
 	b.submit("/join", "name", "alice", "password", "short").wants(422, "/join").says(".fault", "At least 10")
 	b.submit("/join", "name", " Alice ", "display_name", "Alice S.", "password", testPassword).wants(200, "/home")
 	b.says(".notice", "Welcome")
@@ -55,6 +60,10 @@ func TestLoginAndLogout(t *testing.T) {
 	w, a := single(t)
 	a.join("alice")
 	b := w.browser()
+	b.get(a.Base+"/months").submit("/login", "name", "alice", "password", "wrong").submit("/language", "language", "en").wants(200, "/login")
+	if got := b.Doc.Find("input[name=next]").AttrOr("value", ""); got != "/months" {
+		t.Errorf("the way on was lost with the language: %q", got)
+	}
 	b.get(a.Base+"/home").wants(200, "/login")
 	for _, wrong := range [][2]string{{"alice", "not the password"}, {"nobody", testPassword}, {"", ""}} {
 		b.submit("/login", "name", wrong[0], "password", wrong[1]).wants(422, "/login")

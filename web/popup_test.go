@@ -117,7 +117,9 @@ func TestHomeFaults(t *testing.T) {
 	for typed, words := range map[string]string{
 		"":                                 "This is needed",
 		"@nobody@a.localhost:" + s.port:    "doesn’t know this address",
-		"@me@mastodon.localhost:" + s.port: "can’t flattr yet",
+		"@me@mastodon.localhost:" + s.port: "doesn’t seem to speak Flattr",
+		"website.localhost:" + s.port:      "doesn’t seem to speak Flattr",
+		"@me@website.localhost:" + s.port:  "doesn’t know this address",
 		"gone.localhost:" + s.port:         "doesn’t answer",
 		"a@b@c.example":                    "Write it like",
 		"good.example/../":                 "Write it like",
@@ -262,7 +264,7 @@ func TestRefusedByPayee(t *testing.T) {
 		err := s.a.Pool.QueryRow(ctx, `select id from flattr`).Scan(&id)
 		if err == nil {
 			err = s.a.FlattrAnswered(ctx, ledger.Verdict{Like: s.a.Instance.Instance().FlattrIRI(id),
-				Host: "b.localhost:" + s.port, Answer: "reject", Reason: ledger.ReasonNotAccepting})
+				Host: "b.localhost:" + s.port, Actor: s.b.Instance.Instance().ActorIRI(), Answer: "reject", Reason: ledger.ReasonNotAccepting})
 		}
 		if err != nil {
 			t.Error(err)

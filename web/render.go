@@ -68,6 +68,7 @@ func (s *Site) funcs(sp *speech) template.FuncMap {
 		"money":       func(micro int64) template.HTML { return sp.money.html(micro, code) },
 		"sum":         func(micro int64) string { return sp.money.text(micro, code) },
 		"day":         sp.timeTag,
+		"date":        sp.day,
 		"month":       sp.month,
 		"host":        hostOf,
 		"handle":      handleOf,
@@ -83,9 +84,18 @@ func (s *Site) funcs(sp *speech) template.FuncMap {
 		"symbol":      func() string { return symbol(code, sp.lang) },
 		"plain":       sp.plain,
 		"filled":      filled,
-		"due":         due,
+		"legible":     legible,
 		"fingerprint": s.fingerprint,
 	}
+}
+
+// legible is a name or title without what can't be seen (ledger.Legible): other instances may send
+// anything. What has nothing else is a dash.
+func legible(line string) string {
+	if seen := strings.TrimSpace(ledger.Visible(line)); seen != "" {
+		return seen
+	}
+	return "–"
 }
 
 // under tells whether a page belongs to a link of the navigation.

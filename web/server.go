@@ -100,6 +100,7 @@ func (s *Site) adminRoutes() []route {
 		post("/admin/withdrawals/{id}/paid", operator, pageFrame, s.withdrawalPaid),
 		post("/admin/withdrawals/{id}/refused", operator, pageFrame, s.withdrawalRefused),
 		get("/admin/payments", operator, pageFrame, s.payments),
+		get("/admin/payments/list", operator, pageFrame, s.paymentList),
 		post("/admin/payments", operator, pageFrame, s.preparePayment),
 		post("/admin/payments/{id}/sent", operator, pageFrame, s.paymentSent),
 		post("/admin/payments/{id}/cancel", operator, pageFrame, s.cancelPayment),

@@ -123,6 +123,9 @@ func (s *Site) findIntent(w http.ResponseWriter, r *http.Request, typed string, 
 		return "", host, errTooMany
 	}
 	template, home, err := s.resolver.FindHome(r.Context(), address)
+	if errors.Is(err, ErrUnknownHandle) && address == host {
+		err = ErrNoFlattr // a host that doesn't know its own address is an ordinary website
+	}
 	if err != nil {
 		return "", host, err
 	}

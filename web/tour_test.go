@@ -118,6 +118,27 @@ func (s *scene) extras(bob ledger.Member) {
 	}
 }
 
+// moneyMoves puts payments of every state on the operator's pages: one peer announces more than are shown.
+func (s *scene) moneyMoves() {
+	s.t.Helper()
+	ctx, host := context.Background(), "b.localhost:"+s.port
+	s.offer()
+	s.a.announce("loud.example", "alice", openPerPeer+3)
+	open, err := s.a.OpenPayments(ctx, 1)
+	if err == nil {
+		err = s.a.ConfirmPayment(ctx, s.a.Op.ID, open[0].Payments[0].ID, 10_000)
+	}
+	if err == nil {
+		err = s.a.SetThreshold(ctx, s.a.Op.ID, host, 10_000)
+	}
+	if err == nil {
+		_, err = s.a.PreparePayment(ctx, s.a.Op.ID, host)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // stop is one page of the tour: who looks at it, and where.
 type stop struct {
 	name, as, path string
@@ -148,7 +169,9 @@ func (s *scene) stops() []stop {
 		{"admin", "rita", "/admin"}, {"admin-invites", "rita", "/admin/invites"}, {"admin-peers", "rita", "/admin/peers"},
 		{"admin-months", "rita", "/admin/months"}, {"admin-deposits", "rita", "/admin/deposits"},
 		{"admin-withdrawals", "rita", "/admin/withdrawals"}, {"admin-payments", "rita", "/admin/payments"},
-		{"admin-claims", "rita", "/admin/claims"},
+		{"admin-paymentlist", "rita", "/admin/payments/list?state=open&direction=in&peer=loud.example"},
+		{"admin-finished", "rita", "/admin/payments/list"},
+		{"admin-claims", "rita", "/admin/claims"}, {"admin-claims-of", "rita", "/admin/claims?peer=loud.example"},
 	}
 }
 
@@ -158,6 +181,7 @@ func TestTour(t *testing.T) {
 	ctx := webtest.Browser(t)
 	s := newScene(t)
 	s.a.join("dora")
+	s.moneyMoves()
 	complaints := webtest.Complaints(t, ctx)
 	s.tour(ctx, "de", map[string]webtest.Look{"360-de": {Width: 360}})
 	if *shots != "" {

@@ -149,7 +149,7 @@ func (w *town) carry(from *place, m ledger.Message) {
 		err = to.ReceiveUndo(ctx, like, giver)
 	} else if err = to.ReceiveFlattr(ctx, ledger.ReceivedLike{ID: like, Giver: giver, Object: object,
 		Host: hostOf(from.Base + "/"), Period: period}); err == nil {
-		verdict.Like, verdict.Host = like, hostOf(to.Base+"/")
+		verdict.Like, verdict.Host, verdict.Actor = like, hostOf(to.Base+"/"), to.Instance.Instance().ActorIRI()
 		err = from.FlattrAnswered(ctx, verdict)
 	}
 	if err != nil {
@@ -194,6 +194,8 @@ func (n neighbour) FindHome(ctx context.Context, address string) (string, string
 	}
 	other, ok := n.town.places[host]
 	switch {
+	case strings.HasPrefix(host, "website."): // its WebFinger is a page that isn't there
+		return "", "", ErrUnknownHandle
 	case strings.HasPrefix(host, "mastodon."):
 		return "", "", ErrNoFlattr
 	case !ok:
@@ -243,13 +245,14 @@ func (p *place) operator(name string) ledger.Member {
 
 // browser is a person's browser without JavaScript: cookies, redirects across hosts, forms.
 type browser struct {
-	town *town
-	jar  *cookiejar.Jar
-	from string // this page's URL
-	Doc  *goquery.Document
-	Code int
-	Head http.Header
-	Body string
+	town    *town
+	jar     *cookiejar.Jar
+	from    string // this page's URL
+	referer string // that the browser says it comes from; "" for none
+	Doc     *goquery.Document
+	Code    int
+	Head    http.Header
+	Body    string
 }
 
 func (w *town) browser() *browser {
@@ -308,6 +311,9 @@ func (b *browser) once(method, target string, form url.Values) string {
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	if b.referer != "" {
+		r.Header.Set("Referer", b.referer)
 	}
 	secure := *at
 	secure.Scheme = "https" // browsers send secure cookies to *.localhost; the jar doesn't know that

@@ -65,6 +65,9 @@ func (w *world) seed(ctx context.Context) (*seeded, error) {
 	if err := w.seedBlog(ctx, s); err != nil {
 		return nil, err
 	}
+	if err := w.seedPeers(ctx); err != nil {
+		return nil, err
+	}
 	s.invite, err = w.seedInvite(ctx, w.instances[0].ledger)
 	return s, err
 }
@@ -103,6 +106,52 @@ func (w *world) seedBlog(ctx context.Context, s *seeded) error {
 		s.posts = append(s.posts, post)
 	}
 	return nil
+}
+
+// playThreshold is the smallest payment between the instances of localserve, one cent: with budgets of
+// one unit a month real instances' 10.00 wouldn't be reached for a year, and no payment could be tried.
+const playThreshold = 10_000
+
+// seedPeers introduces the instances to each other, by a button that each has, and sets the smallest
+// payment between them. Whom an instance knows already is left as its operator set it.
+func (w *world) seedPeers(ctx context.Context) error {
+	for k, p := range seedPeople {
+		l := w.instances[k].ledger
+		op, err := l.MemberByName(ctx, p.name)
+		if err != nil {
+			return err
+		}
+		for j, other := range w.instances {
+			if j == k {
+				continue
+			}
+			if err := introduce(ctx, l, op.ID, other.ledger, seedPeople[j].name); err != nil {
+				return fmt.Errorf("%s meets %s: %w", worldInstances[k].name, worldInstances[j].name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func introduce(ctx context.Context, l *ledger.Ledger, op int64, other *ledger.Ledger, owner string) error {
+	inst := other.Instance()
+	if _, err := l.Peer(ctx, inst.Host); !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	m, err := other.MemberByName(ctx, owner)
+	if err != nil {
+		return err
+	}
+	all, err := other.Buttons(ctx, m.ID)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	b := all[len(all)-1]
+	if _, err := l.SaveThing(ctx, ledger.RemoteThing{IRI: inst.ButtonIRI(b.ID), URL: b.URL, Title: b.Title,
+		Payee: inst.MemberIRI(m.Name), PayeeName: m.DisplayName, Host: inst.Host}); err != nil {
+		return err
+	}
+	return l.SetThreshold(ctx, op, inst.Host, playThreshold)
 }
 
 // seedInvite finds an invitation that still works, or makes one.

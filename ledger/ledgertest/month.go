@@ -193,7 +193,7 @@ func (m *Months) strangersVerdicts() {
 	m.must(err)
 	for _, line := range v.Lines {
 		m.must(m.A.FlattrAnswered(ctx, ledger.Verdict{Like: m.A.Instance().FlattrIRI(line.ID.String()),
-			Host: stranger, Answer: "accept"}))
+			Host: stranger, Actor: "https://" + stranger + "/actor", Answer: "accept"}))
 	}
 }
 

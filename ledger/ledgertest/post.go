@@ -48,7 +48,7 @@ func (p Post) Carry(from *Instance, m ledger.Message) error {
 		return carryLike(ctx, from, to, m)
 	case ledger.TellAccept, ledger.TellTentative, ledger.TellReject:
 		a, err := from.LikeAnswer(ctx, m.Key)
-		return errors.Join(err, to.FlattrAnswered(ctx, ledger.Verdict{Like: m.Key, Host: sender, Reason: a.Reason,
+		return errors.Join(err, to.FlattrAnswered(ctx, ledger.Verdict{Like: m.Key, Host: sender, Actor: a.Payee, Reason: a.Reason,
 			Answer: map[string]string{ledger.TellAccept: "accept", ledger.TellTentative: "tentative", ledger.TellReject: "reject"}[m.Kind]}))
 	case ledger.TellClaim, ledger.TellClaimAnswer:
 		return carryClaim(ctx, from, to, m)

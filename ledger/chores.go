@@ -1,0 +1,36 @@
+package ledger
+
+import "context"
+
+// Chores counts all that waits for the operator's hand.
+type Chores struct {
+	Withdrawals int64 // asked for
+	Ordered     int64 // payments prepared whose bank order isn't marked as placed
+	Announced   int64 // payments that should have arrived
+	Unmet       int64 // peers whose key nobody has compared
+	Frozen      int64 // peers
+	Due         int64 `db:"-"` // peers to whom a payment can be prepared
+}
+
+// Nothing tells whether all is done.
+func (c Chores) Nothing() bool { return c == Chores{} }
+
+// Chores counts what wants an operator's hand.
+func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
+	c, err := row[Chores](l.pool.Query(ctx, `
+		select (select count(*) from withdrawal where state = 'requested') as withdrawals,
+		  (select count(*) from payment where state = 'ordered') as ordered,
+		  (select count(*) from payment where state = 'announced') as announced,
+		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
+		  (select count(*) from peer where frozen_at is not null) as frozen`))
+	if err != nil {
+		return c, err
+	}
+	peers, err := l.PeerPositions(ctx)
+	for _, p := range peers {
+		if p.Ready() {
+			c.Due++
+		}
+	}
+	return c, err
+}
