@@ -34,7 +34,7 @@ type Reservation struct {
 	Member int64
 	Period string
 	Amount int64
-	State  string // reserved | settled | rolled | released
+	State  string // reserved | released
 }
 
 // topUp reserves min(means, budget) of each member for the open month, where that is more than is
@@ -51,13 +51,12 @@ func (tx *Tx) topUp(ctx context.Context, period string, members ...int64) error 
 }
 
 // raise replaces reservations by larger ones, and returns what is to be booked for that.
-func (tx *Tx) raise(ctx context.Context, period string, members []int64) (entries []journal.Entry, err error) {
+func (tx *Tx) raise(ctx context.Context, period string, members []int64) ([]journal.Entry, error) {
 	// Locked before it is read: what another use case changed meanwhile must be seen.
 	if _, err := tx.Exec(ctx, `
 		select from member where id = any($1) order by id for no key update`, members); err != nil {
 		return nil, err
 	}
-	type budget struct{ Member, Reservation, Reserved, Target int64 }
 	all, err := rows[budget](tx.Query(ctx, `
 		select m.id as member, coalesce(r.id, 0) as reservation, coalesce(r.amount, 0) as reserved,
 		  least(m.budget, coalesce(r.amount, 0) + coalesce(a.credits_posted - a.debits_posted - a.debits_pending, 0)) as target
@@ -68,28 +67,44 @@ func (tx *Tx) raise(ctx context.Context, period string, members []int64) (entrie
 	if err != nil {
 		return nil, err
 	}
+	released, raised, targets := short(all)
+	if len(raised) == 0 {
+		return nil, nil
+	}
+	if _, err := tx.Exec(ctx, `update reservation set state = 'released' where id = any($1)`, released); err != nil {
+		return nil, err
+	}
+	made, err := rows[Reservation](tx.Query(ctx, `
+		insert into reservation (member, period, amount, state, created_at)
+		select member, $1, amount, 'reserved', $4 from unnest($2::bigint[], $3::bigint[]) as r (member, amount) order by member
+		returning id, member, period, amount, state`, period, raised, targets, tx.at))
+	return budgetEntries(released, made), err
+}
+
+// budget is what is reserved of one, and what could be.
+type budget struct{ Member, Reservation, Reserved, Target int64 }
+
+// short finds the budgets of which more can be reserved, and the reservations that are released for that.
+func short(all []budget) (released, members, targets []int64) {
 	for _, b := range all {
 		if b.Target <= b.Reserved {
 			continue
 		}
 		if b.Reservation != 0 {
-			if _, err := tx.Exec(ctx, `update reservation set state = 'released' where id = $1`, b.Reservation); err != nil {
-				return nil, err
-			}
-			entries = append(entries, journal.Entry{Kind: kindBudget, Ref: b.Reservation, Phase: journal.Void})
+			released = append(released, b.Reservation)
 		}
-		var id int64
-		if err := tx.QueryRow(ctx, `
-			insert into reservation (member, period, amount, state, created_at)
-			values ($1, $2, $3, 'reserved', $4) returning id`, b.Member, period, b.Target, tx.at).Scan(&id); err != nil {
-			return nil, err
-		}
-		entries = append(entries, budgetEntry(id, b.Member, b.Target))
+		members, targets = append(members, b.Member), append(targets, b.Target)
 	}
-	return entries, nil
+	return released, members, targets
 }
 
-func budgetEntry(id, member, amount int64) journal.Entry {
-	return journal.Entry{Kind: kindBudget, Ref: id, Phase: journal.Pending, Amount: amount,
-		Debit: of(journal.Means, member), Credit: of(journal.Clearing, 0)}
+func budgetEntries(released []int64, made []Reservation) (entries []journal.Entry) {
+	for _, id := range released {
+		entries = append(entries, journal.Entry{Kind: kindBudget, Ref: id, Phase: journal.Void})
+	}
+	for _, r := range made {
+		entries = append(entries, journal.Entry{Kind: kindBudget, Ref: r.ID, Phase: journal.Pending, Amount: r.Amount,
+			Debit: of(journal.Means, r.Member), Credit: of(journal.Clearing, 0)})
+	}
+	return entries
 }

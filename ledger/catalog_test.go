@@ -110,9 +110,8 @@ func literal(v any) string {
 func catalog(t *testing.T, pool *pgxpool.Pool) map[string]table {
 	t.Helper()
 	names := collect[string](t, pool, `
-		select table_name from information_schema.tables
-		where table_schema = 'public' and table_type = 'BASE TABLE'
-		  and table_name !~ '^(river|goose|test)_' and table_name not in ('member', 'peer') order by 1`)
+		select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+		  and relname !~ '^(river|goose|test)_' and relname not in ('member', 'peer') order by 1`)
 	all := map[string]table{}
 	for _, name := range names {
 		tab := describe(t, pool, name)
@@ -139,7 +138,7 @@ func describe(t *testing.T, pool *pgxpool.Pool, name string) table {
 	}
 	for _, text := range collect[string](t, pool, `
 		select jsonb_build_object('primary', i.indisprimary, 'columns', (
-		  select jsonb_agg(a.attname order by k.n) from unnest(i.indkey) with ordinality as k (attnum, n)
+		  select jsonb_agg(a.attname order by k.n) from unnest(i.indkey[:i.indnkeyatts-1]) with ordinality as k (attnum, n)
 		  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum))::text
 		from pg_index i where i.indrelid = $1::text::regclass and i.indisunique order by i.indexrelid`, name) {
 		index := decode[struct {

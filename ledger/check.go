@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -64,21 +63,20 @@ func (l *Ledger) check(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
 // checkShares splits every settled budget again and compares each share with the result.
 func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
 	type settled struct {
-		Reservation int64
-		Period      string
-		Name        string
-		Budget      int64
-		IRI         string
-		Flattr      uuid.UUID
-		Share       *int64
-		Amount      *int64
+		Reservation  int64
+		Period       string
+		Name         string
+		Budget       int64
+		IRI          string
+		Giver, Thing int64
+		Amount       *int64
 	}
 	all, err := rows[settled](tx.Query(ctx, `
-		select r.id as reservation, r.period, m.name, r.amount as budget, t.iri, f.id as flattr, s.id as share, s.amount
-		from reservation r join member m on m.id = r.member
+		select r.id as reservation, r.period, m.name, r.amount as budget, t.iri, f.giver, f.thing, s.amount
+		from reservation r join member m on m.id = r.member join month o on o.period = r.period and o.state = 'settled'
 		join flattr f on f.giver = r.member and f.period = r.period and f.state = 'accepted'
-		join thing t on t.id = f.thing left join share s on s.flattr = f.id
-		where r.state = 'settled' order by r.id, t.iri`))
+		join thing t on t.id = f.thing left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period
+		where r.state <> 'released' order by r.id, t.iri`))
 	if err != nil {
 		return nil, fmt.Errorf("check share-split: %w", err)
 	}
@@ -89,9 +87,9 @@ func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error
 			ties[i] = TieOf(s.Period, l.inst.MemberIRI(s.Name), s.IRI)
 		}
 		for i, part := range Split(mine[0].Budget, ties) {
-			if a := mine[i].Amount; a == nil || *a != part {
-				found = append(found, Violation{"share-split", fmt.Sprintf("share %s of flattr %s (reservation %d): %s, want %d",
-					text(mine[i].Share), mine[i].Flattr, mine[i].Reservation, text(a), part)})
+			if s := mine[i]; s.Amount == nil || *s.Amount != part {
+				found = append(found, Violation{"share-split", fmt.Sprintf("share %d/%d/%s (reservation %d): %s, want %d",
+					s.Giver, s.Thing, s.Period, s.Reservation, text(s.Amount), part)})
 			}
 		}
 	}

@@ -5,13 +5,15 @@ package ledger
 const expectedTransfers = `
 	select 'deposit' as kind, id as ref, 'single' as phase, 'bank' as dk, 0::bigint as d, 'means' as ck, member as c, amount from deposit
 	union all select 'budget', id, 'pending', 'means', member, 'clearing', 0, amount from reservation
-	union all select 'budget', id, case state when 'settled' then 'post' else 'void' end, 'means', member, 'clearing', 0, amount
-	  from reservation where state <> 'reserved'
+	union all select 'budget', r.id, case when s.giver is null then 'void' else 'post' end, 'means', r.member, 'clearing', 0, r.amount
+	  from reservation r join month m on m.period = r.period
+	  left join (select distinct giver, period from share) s on s.giver = r.member and s.period = r.period and r.state <> 'released'
+	  where r.state = 'released' or m.state = 'settled'
 	union all select 'earning', id, 'single', 'clearing', 0, 'earned', member, amount from earning
 	union all select 'claim', id, 'single', 'clearing', 0, 'payable', peer, amount
 	  from claim where direction = 'out' and supersedes is null
-	union all select 'return', b.share, 'single', 'payable', c.peer, 'means', s.giver, b.amount
-	  from share_return b join share s on s.id = b.share join claim c on c.id = b.claim
+	union all select 'return', b.id, 'single', 'payable', c.peer, 'means', b.giver, b.amount
+	  from share_return b join claim c on c.id = b.claim
 	union all select 'line', l.id, 'single', 'receivable', c.peer, 'announced', l.member, l.amount
 	  from claim_line l join claim c on c.id = l.claim where c.direction = 'in' and c.state in ('accepted', 'confirmed')
 	union all select 'payment', id, 'pending', 'payable', peer, 'bank', 0, amount from payment where direction = 'out'
@@ -38,9 +40,9 @@ var invariants = []struct{ code, sql string }{
 		select format('account %s (%s of %s)', a.id, a.kind, a.owner) as row
 		from account a left join (
 		  select account, sum(dp) as dp, sum(cp) as cp, sum(dq) as dq, sum(cq) as cq from (
-		    select t.debit_account as account, ` + movement("t.amount", "0") + ` from transfer t left join transfer p on p.id = t.pending_id
+		    select t.debit_account as account, ` + movement("t.amount", "0") + ` from transfer t ` + ofPending + `
 		    union all
-		    select t.credit_account, ` + movement("0", "t.amount") + ` from transfer t left join transfer p on p.id = t.pending_id) m
+		    select t.credit_account, ` + movement("0", "t.amount") + ` from transfer t ` + ofPending + `) m
 		  group by account) m on m.account = a.id
 		where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) is distinct from
 		  (coalesce(m.dp, 0), coalesce(m.cp, 0), coalesce(m.dq, 0), coalesce(m.cq, 0))`},
@@ -54,7 +56,7 @@ var invariants = []struct{ code, sql string }{
 	{"books", `
 		with e as (` + expectedTransfers + `),
 		t as (
-		  select t.id, t.kind, t.ref, t.phase, t.debit_account, t.credit_account, d.kind as dk, d.owner as d,
+		  select t.id || '/' || t.batch as id, t.kind, t.ref, t.phase, t.debit_account, t.credit_account, d.kind as dk, d.owner as d,
 		    c.kind as ck, c.owner as c, t.amount
 		  from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account)
 		select case when t.id is null then format('%s %s has no transfer', b.name, ref)
@@ -73,60 +75,73 @@ var invariants = []struct{ code, sql string }{
 		  when a.kind in ('payable', 'receivable', 'peer_credit') then exists (select from peer p where p.id = a.owner)
 		  else a.owner = 0 end`},
 	{"pending-link", `
-		select format('transfer %s', t.id) as row from transfer t left join transfer p on p.id = t.pending_id
-		where t.phase in ('post', 'void') and (p.phase is distinct from 'pending'
-		  or (p.kind, p.ref, p.debit_account, p.credit_account)
-		     is distinct from (t.kind, t.ref, t.debit_account, t.credit_account)
+		select format('transfer %s/%s', t.id, t.batch) as row from transfer t ` + ofPending + `
+		where t.phase in ('post', 'void') and (p.id is null
+		  or (p.debit_account, p.credit_account) is distinct from (t.debit_account, t.credit_account)
 		  or t.amount > p.amount or (t.phase = 'void' and t.amount <> p.amount))`},
+	// Each key has its transfer and each running transfer its key; a settlement's need none.
+	{"transfer-key", `
+		select case when t.id is null or k.kind is not null then format('transfer_key %s/%s/%s (transfer %s/%s)', k.kind, k.ref, k.phase, k.transfer, k.batch)
+		    else format('transfer_key %s/%s/%s is missing (transfer %s/%s)', t.kind, t.ref, t.phase, t.id, t.batch) end as row
+		from transfer_key k full join (select * from transfer where batch not like '%/settlement') t on t.id = k.transfer and t.batch = k.batch
+		where (k.kind, k.ref, k.phase) is distinct from (t.kind, t.ref, t.phase)
+		union all
+		select format('transfer %s/%s: another has the same key', id, batch) from (
+		  select id, batch, count(*) over (partition by kind, ref, case when phase in ('post', 'void') then 'resolved' else phase end) as n
+		  from transfer) t where n > 1`},
 	{"currency", `
 		select format('%s %s: %s', x.name, x.id, x.currency) as row from instance i, (
-		  select 'account' as name, id, currency from account union all select 'transfer', id, currency from transfer
-		  union all select 'claim', id, currency from claim union all select 'payment', id, currency from payment) x
+		  select 'account' as name, id::text, currency from account union all select 'transfer', id || '/' || batch, currency from transfer
+		  union all select 'claim', id::text, currency from claim union all select 'payment', id::text, currency from payment) x
 		where x.currency <> i.currency`},
 	// Protocol §10.3: per giver and settled month Σ shares + rolled over = reserved budget.
 	{"shares-sum", `
-		select format('reservation %s (member %s, %s): shares %s of %s', r.id, r.member, r.period, coalesce(s.sum, 0), r.amount) as row
-		from reservation r left join (
+		select format('reservation %s (member %s, %s): shares %s of %s', r.id, r.member, r.period, s.sum, r.amount) as row
+		from reservation r join (
 		  select giver, period, sum(amount) as sum from share group by giver, period) s
 		  on s.giver = r.member and s.period = r.period
-		where r.state <> 'released' and coalesce(s.sum, 0) <> case r.state when 'settled' then r.amount else 0 end`},
+		where r.state <> 'released' and s.sum <> r.amount`},
 	{"share-flattr", `
-		select format('share %s (flattr %s)', s.id, s.flattr) as row from share s left join flattr f on f.id = s.flattr
-		where (f.giver, f.thing, f.period, f.state) is distinct from (s.giver, s.thing, s.period, 'accepted')
+		select format('share %s/%s/%s', s.giver, s.thing, s.period) as row from share s
+		where not exists (select from flattr f where f.period = s.period and f.giver = s.giver and f.thing = s.thing and f.state = 'accepted')
+		   or not exists (select from month m where m.period = s.period and m.state = 'settled')
 		union all
-		select format('share %s: giver %s has no settled reservation', s.id, s.giver) from share s
-		where not exists (select from reservation r where r.member = s.giver and r.period = s.period and r.state = 'settled')
+		select format('share %s/%s/%s: its giver has no reservation', s.giver, s.thing, s.period) from share s
+		where not exists (select from reservation r where r.member = s.giver and r.period = s.period and r.state <> 'released')
 		union all
-		select format('flattr %s (%s in %s) has no share', f.id, f.state, f.period) from flattr f
-		join month m on m.period = f.period left join share s on s.flattr = f.id
-		where m.state = 'settled' and f.state in ('accepted', 'sent', 'held') and s.id is null`},
+		select format('share %s/%s/%s is missing: flattr %s is %s in %s', f.giver, f.thing, f.period, f.id, f.state, f.period) from flattr f
+		join month m on m.period = f.period left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period
+		where m.state = 'settled' and f.state in ('accepted', 'sent', 'held') and s.giver is null`},
+	{"settlement", `
+		select format('settlement %s: %s', coalesce(x.period, m.period), coalesce(x.stage, 'missing')) as row
+		from settlement x full join (
+		  select m.period, (select count(*) from reservation r where r.period = m.period and r.state <> 'released') as givers,
+		    count(s.giver) as flattrs, coalesce(sum(s.amount), 0)::bigint as amount,
+		    (select coalesce(sum(r.amount), 0) from reservation r where r.period = m.period and r.state <> 'released')::bigint as reserved
+		  from month m left join share s on s.period = m.period where m.state = 'settled' group by m.period) m on m.period = x.period
+		where (x.stage = 'settled' or m.period is not null) and
+		  (x.stage, x.givers, x.done, x.flattrs, x.amount, x.amount + x.rolled)
+		  is distinct from ('settled', m.givers, m.givers, m.flattrs, m.amount, m.reserved)`},
 	{"month-reservations", `
-		select format('reservation %s is %s in a month that is %s', r.id, r.state, m.state) as row
-		from reservation r join month m on m.period = r.period
-		where (m.state = 'settled') <> (r.state in ('settled', 'rolled')) and r.state <> 'released'
-		union all
-		select format('reservation %s is released, but no larger one took its place', r.id) from reservation r
+		select format('reservation %s is released, but no larger one took its place', r.id) as row from reservation r
 		where r.state = 'released' and not exists (
 		  select from reservation n where n.member = r.member and n.period = r.period and n.amount > r.amount and n.state <> 'released')`},
 	{"earning-shares", `
 		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
 		from earning e full join (
 		  select s.period, t.member, count(*) as flattrs, sum(s.amount) as amount
-		  from share s join thing t on t.id = s.thing where t.member is not null and s.amount > 0 group by s.period, t.member) s
+		  from share s join thing t on t.id = s.thing where t.member is not null group by s.period, t.member having sum(s.amount) > 0) s
 		  on s.period = e.period and s.member = e.member
 		where (e.flattrs, e.amount) is distinct from (s.flattrs, s.amount)`},
 	{"return-share", `
-		select format('share_return %s of claim %s', b.share, b.claim) as row from share_return b
-		left join share s on s.id = b.share left join thing t on t.id = s.thing
-		left join claim c on c.id = b.claim
-		left join claim_line l on l.claim = b.claim and l.payee = t.payee and l.refused is not null
-		where l.id is null or b.amount <> s.amount or s.claim is distinct from coalesce(c.origin, c.id)
+		with x as (` + lineShares + ` where l.refused is not null)
+		select format('share_return %s of claim %s', b.id, b.claim) as row from share_return b
+		left join x on x.claim = b.claim and x.giver = b.giver and x.thing = b.thing and x.period = b.period
+		where x.amount is distinct from b.amount
 		union all
-		select format('share %s of the refused claim_line %s isn''t returned', s.id, l.id)
-		from share s join thing t on t.id = s.thing
-		join claim c on c.direction = 'out' and coalesce(c.origin, c.id) = s.claim
-		join claim_line l on l.claim = c.id and l.payee = t.payee and l.refused is not null
-		where s.amount > 0 and not exists (select from share_return b where b.share = s.id)`},
+		select format('share %s/%s/%s of the refused claim_line %s isn''t returned', x.giver, x.thing, x.period, x.line) from x
+		where x.amount > 0 and not exists (
+		  select from share_return b where b.giver = x.giver and b.thing = x.thing and b.period = x.period)`},
 	{"claim-lines", `
 		select format('claim %s: its lines (' || coalesce(l.names, 'no claim_line') || ') add up to %s (%s lines)', c.id, coalesce(l.sum, 0), coalesce(l.n, 0)) as row
 		from claim c left join (select claim, sum(amount) as sum, count(*) as n,
@@ -135,18 +150,18 @@ var invariants = []struct{ code, sql string }{
 		union all
 		select format('claim_line %s has no claim', l.id) from claim_line l where not exists (select from claim c where c.id = l.claim)`},
 	{"claim-shares", `
-		select format('claim_line %s of claim %s, payee %s: ', coalesce(l.id::text, 'missing'), coalesce(l.claim, s.claim), coalesce(l.payee, s.payee))
-		  || coalesce(s.names, 'no share') as row
-		from (select l.* from claim_line l join claim c on c.id = l.claim
-		        where c.direction = 'out' and c.supersedes is null) l
-		full join (select s.claim, t.payee, sum(s.amount) as amount, string_agg('share ' || s.id, ', ' order by s.id) as names
-		        from share s join thing t on t.id = s.thing
-		        where s.claim is not null group by s.claim, t.payee) s
-		  on s.claim = l.claim and s.payee = l.payee
-		where l.amount is distinct from s.amount
+		with x as (` + lineShares + ` where c.supersedes is null)
+		select format('claim_line %s of claim %s, payee %s: ', l.id, l.claim, l.payee) || coalesce(x.names, 'no share') as row
+		from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and c.supersedes is null
+		left join (select line, sum(amount) as amount, string_agg(format('share %s/%s/%s', giver, thing, period), ', ' order by giver, thing) as names
+		  from x group by line) x on x.line = l.id
+		where l.amount is distinct from x.amount
 		union all
-		select format('share %s of another instance''s payee is in no claim', s.id) from share s join thing t on t.id = s.thing
-		where t.peer is not null and s.amount > 0 and s.claim is null`},
+		select format('share %s/%s/%s of another instance''s payee is in no claim, or in two', s.giver, s.thing, s.period)
+		from share s join thing t on t.id = s.thing
+		left join (select giver, thing, period, count(*) as n from x group by giver, thing, period) x
+		  on x.giver = s.giver and x.thing = s.thing and x.period = s.period
+		where t.peer is not null and s.amount > 0 and x.n is distinct from 1`},
 	{"claim-successor", `
 		select format('claim %s is %s', c.id, c.state) as row from claim c
 		where (c.state = 'superseded') <> exists (select from claim n where n.supersedes = c.id)
@@ -251,10 +266,19 @@ var invariants = []struct{ code, sql string }{
 		union all
 		select format('flattr %s is %s but its budget runs', f.id, f.state) from flattr f
 		join reservation r on r.member = f.giver and r.period = f.period and r.state <> 'released'
-		where f.state = 'unfunded'`},
+		where f.state = 'unfunded' and not exists (select from reserving g where g.period = f.period)`},
+	{"flattr-carries", `
+		select format('flattr %s carries %s', n.id, n.carries) as row from flattr n
+		left join flattr o on o.id = n.carries and o.giver = n.giver and o.thing = n.thing and o.period < n.period and o.state = 'carried'
+		where n.carries is not null and o.id is null
+		union all
+		select format('flattr %s is carried by %s others', carries, count(*)) from flattr where carries is not null group by carries having count(*) > 1`},
 	{"one-open-month", `
 		select format('month rows: %s open', count(*)) as row from month where state = 'open' having count(*) <> 1`},
 }
+
+// ofPending finds the reservation p that a transfer t posts or voids.
+const ofPending = `left join transfer p on t.phase in ('post', 'void') and p.phase = 'pending' and p.kind = t.kind and p.ref = t.ref`
 
 // movement is what one transfer adds to an account's four totals, as columns dp, cp, dq, cq.
 // A post or void takes back the whole reservation, also when it posts only a part.

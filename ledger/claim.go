@@ -158,13 +158,21 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"claim_line"},
-		[]string{"claim", "payee", "member", "amount", "things", "refused"},
-		pgx.CopyFromSlice(len(lines), func(i int) ([]any, error) {
-			s := lines[i]
-			return []any{id, s.Payee, s.Member, s.Amount, s.Things, s.Refused}, nil
-		}))
+	for i := range lines {
+		lines[i].Claim = id
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"claim_line"}, copiedLines, copyLines(lines))
 	return id, err
+}
+
+var copiedLines = []string{"claim", "payee", "member", "amount", "things", "refused"}
+
+// copyLines are lines in the order of copiedLines.
+func copyLines(lines []ClaimLine) pgx.CopyFromSource {
+	return pgx.CopyFromSlice(len(lines), func(i int) ([]any, error) {
+		s := lines[i]
+		return []any{s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused}, nil
+	})
 }
 
 // settleClaim confirms an accepted claim once all of it but a fraction of a cent is paid.

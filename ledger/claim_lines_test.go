@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gowebpki/jcs"
 	"pgregory.net/rapid"
 )
 
@@ -45,68 +48,67 @@ func TestHideSmall(t *testing.T) {
 	})
 }
 
-// shares are settled shares of one peer's payees.
-func shares(t *rapid.T) []*settledShare {
+// gifts are what a month's givers gave the things of one peer's payees.
+func gifts(t *rapid.T) []given {
 	payees, things := rapid.IntRange(1, 12).Draw(t, "payees"), rapid.SampledFrom([]int{1, 3, 40, 250}).Draw(t, "things")
 	length := rapid.SampledFrom([]int{20, 100, 1900}).Draw(t, "length")
-	all := make([]*settledShare, rapid.IntRange(1, 700).Draw(t, "shares"))
-	for i := range all {
-		payee := rapid.IntRange(0, payees-1).Draw(t, "payee")
-		thing := rapid.IntRange(0, things-1).Draw(t, "thing")
-		all[i] = &settledShare{payee: fmt.Sprintf("https://b.example/users/p%d", payee),
-			object: fmt.Sprintf("https://b.example/buttons/%s-%d-%d", strings.Repeat("x", length), payee, thing),
-			amount: rapid.SampledFrom([]int64{0, 1, 333_333, 1_000_000}).Draw(t, "amount")}
+	var all []given
+	for payee := range payees {
+		for thing := range rapid.IntRange(1, things).Draw(t, "things") {
+			all = append(all, given{payee: fmt.Sprintf("https://b.example/users/p%02d", payee),
+				object:  fmt.Sprintf("https://b.example/buttons/%s-%d-%03d", strings.Repeat("x", length), payee, thing),
+				flattrs: rapid.Int64Range(1, 5).Draw(t, "flattrs"),
+				amount:  rapid.SampledFrom([]int64{0, 1, 333_333, 1_000_000}).Draw(t, "amount")})
+		}
 	}
 	return all
 }
 
-// TestPackedClaims: lines keep all money and every share, a payee stands once in a claim, and no
+// TestPackedClaims: lines keep all money and every thing, a payee stands once in a claim, and no
 // claim outgrows what instances take (protocol §11).
 func TestPackedClaims(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		all := shares(t)
-		want := map[string]int64{}
-		for _, s := range all {
-			want[s.payee] += s.amount
+		all := gifts(t)
+		want, things := map[string]int64{}, map[string]given{}
+		for _, g := range all {
+			want[g.payee] += g.amount
+			things[g.object] = g
 		}
 		maps.DeleteFunc(want, func(_ string, amount int64) bool { return amount == 0 })
-		got, seen := map[string]int64{}, map[*settledShare]bool{}
+		got := map[string]int64{}
 		for _, claim := range packLines(payeeLines(slices.Clone(all))) {
-			judgeClaim(t, claim, seen)
+			judgeClaim(t, claim, things)
 			for _, line := range claim {
 				got[line.Payee] += line.Amount
 			}
 		}
 		if !maps.Equal(got, want) {
-			t.Fatalf("claims of %v, shares of %v", got, want)
+			t.Fatalf("claims of %v, gifts of %v", got, want)
 		}
-		for _, s := range all {
-			if s.amount > 0 && !seen[s] {
-				t.Fatalf("a share of %d is in no line", s.amount)
+		for _, left := range things {
+			if left.amount > 0 {
+				t.Fatalf("%+v is in no line", left)
 			}
 		}
 	})
 }
 
-func judgeClaim(t *rapid.T, claim []payeeLine, seen map[*settledShare]bool) {
-	var plain []Line
+// judgeClaim takes the things that a claim has out of those that are left.
+func judgeClaim(t *rapid.T, claim []Line, left map[string]given) {
+	plain := claim
 	for _, line := range claim {
-		plain = append(plain, line.Line)
-		amount, flattrs := int64(0), int64(0)
-		for _, s := range line.shares {
-			if seen[s] || s.payee != line.Payee {
-				t.Fatalf("a share of %s is twice in the claims, or in the line of %s", s.payee, line.Payee)
-			}
-			seen[s] = true
-			amount += s.amount
-			flattrs++
-		}
+		amount := int64(0)
 		for _, thing := range line.Things {
-			flattrs -= thing.Flattrs
+			g, ok := left[thing.Object]
+			if !ok || g.payee != line.Payee || g.flattrs != thing.Flattrs || thing.Amount != untold && thing.Amount != g.amount {
+				t.Fatalf("%+v in the line of %s, given was %+v", thing, line.Payee, g)
+			}
+			delete(left, thing.Object)
+			amount += g.amount
 		}
-		if amount != line.Amount || amount == 0 || flattrs != 0 {
-			t.Fatalf("a line says %d of %d, %d flattrs too few", line.Amount, amount, flattrs)
+		if amount != line.Amount || amount == 0 {
+			t.Fatalf("a line says %d of %d", line.Amount, amount)
 		}
 		if !slices.IsSortedFunc(line.Things, func(a, b LineThing) int { return strings.Compare(a.Object, b.Object) }) {
 			t.Fatal("things aren't sorted")
@@ -160,4 +162,37 @@ func TestLinesDigest(t *testing.T) {
 	if got, err := LinesDigest(nil); err != nil || got != none {
 		t.Errorf("%s, %v", got, err)
 	}
+}
+
+// TestLinesDigestIsCanonical: whatever stands in the lines, the digest is of what the JCS library makes of
+// them; most lines needn't go through it.
+func TestLinesDigestIsCanonical(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.StringMatching(`https://[a-z.]{1,9}/[a-z0-9/~-]{0,9}`), rapid.String(), rapid.SampledFrom([]string{`\"`, "<&>", "\u2028", "\x7f", "ä", "𝄞"}))
+		lines := make([]Line, rapid.IntRange(0, 3).Draw(t, "lines"))
+		for i := range lines {
+			lines[i] = Line{Payee: text.Draw(t, "payee"), Amount: rapid.Int64Range(1, maxAmount).Draw(t, "amount")}
+			for range rapid.IntRange(0, 3).Draw(t, "things") {
+				lines[i].Things = append(lines[i].Things, LineThing{text.Draw(t, "object"), rapid.Int64Range(1, 9).Draw(t, "flattrs"),
+					rapid.SampledFrom([]int64{untold, 0, 7}).Draw(t, "amount")})
+			}
+		}
+		wire := make([]lineJSON, len(lines))
+		for i, l := range lines {
+			wire[i] = l.wire()
+		}
+		plain, err := json.Marshal(wire)
+		if err != nil {
+			t.Fatal(err)
+		}
+		canonical, err := jcs.Transform(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(canonical)
+		if got, err := LinesDigest(lines); err != nil || got != "sha-256:"+hex.EncodeToString(sum[:]) {
+			t.Fatalf("%s, %v: not of %s", got, err, canonical)
+		}
+	})
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
 
@@ -19,45 +21,94 @@ const (
 	maxClaimBytes = 40_000
 )
 
-// payeeLine is a line being built, with the shares that it sums.
-type payeeLine struct {
-	Line
-	shares []*settledShare
+// given is what a settled month's givers gave a thing.
+type given struct {
+	object  string
+	payee   string
+	member  int64 // the payee, when ours, else 0
+	peer    int64 // the payee's instance, when not ours, else 0
+	flattrs int64
+	amount  int64
 }
 
-// offerClaims makes the claims of a settled month, books what they owe, and tells the peers.
-func (tx *Tx) offerClaims(ctx context.Context, period, open string, shares []*settledShare) error {
-	byPeer := map[int64][]*settledShare{}
-	for _, s := range shares {
-		if s.peer != nil {
-			byPeer[*s.peer] = append(byPeer[*s.peer], s)
+// offerClaims makes the claims of a settled month and tells the peers; it returns what is to be booked. all
+// is sorted by payee and object.
+func (tx *Tx) offerClaims(ctx context.Context, period string, all []given) ([]journal.Entry, error) {
+	byPeer := map[int64][]given{}
+	for _, g := range all {
+		if g.peer != 0 {
+			byPeer[g.peer] = append(byPeer[g.peer], g)
 		}
 	}
-	for _, peer := range slices.Sorted(maps.Keys(byPeer)) {
-		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, peer))
-		if err != nil {
-			return err
-		}
-		for _, lines := range packLines(payeeLines(byPeer[peer])) {
-			if err := tx.offerClaim(ctx, p, period, open, lines); err != nil {
-				return err
+	type creditor struct {
+		ID   int64
+		Host string
+		N    int32 // the last that is used
+	}
+	peers, err := rows[creditor](tx.Query(ctx, `
+		select p.id, p.host, coalesce(max(c.n), 0)::int as n from peer p
+		left join claim c on c.peer = p.id and c.direction = 'out' and c.period = $2 and c.currency = $3
+		where p.id = any($1) group by p.id, p.host order by p.id`, slices.Collect(maps.Keys(byPeer)), period, tx.l.inst.Currency))
+	if err != nil {
+		return nil, err
+	}
+	var offers []Claim
+	var lines [][]ClaimLine
+	for _, p := range peers {
+		for i, packed := range packLines(payeeLines(byPeer[p.ID])) {
+			c, stored, err := tx.offer(Peer{ID: p.ID, Host: p.Host}, period, p.N+int32(i)+1, packed)
+			if err != nil {
+				return nil, err
 			}
+			offers, lines = append(offers, c), append(lines, stored)
+			tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
 		}
 	}
-	return nil
+	return tx.insertOffers(ctx, offers, lines)
 }
 
-// payeeLines sums shares into one line per payee, zero sums left out; a payee with very many things
-// gets several pieces. Sorted by payee.
-func payeeLines(shares []*settledShare) []payeeLine {
-	slices.SortStableFunc(shares, func(a, b *settledShare) int {
-		return cmp.Or(cmp.Compare(a.payee, b.payee), cmp.Compare(a.object, b.object))
-	})
-	var lines []payeeLine
-	for _, mine := range chunkBy(shares, func(s *settledShare) string { return s.payee }) {
-		things := chunkBy(mine, func(s *settledShare) string { return s.object })
-		for _, piece := range pieces(things) {
-			if line := sumLine(piece); line.Amount > 0 {
+// insertOffers stores claims and all their lines at once, and returns what is to be booked.
+func (tx *Tx) insertOffers(ctx context.Context, offers []Claim, lines [][]ClaimLine) ([]journal.Entry, error) {
+	var b struct {
+		peers, amounts         []int64
+		n, counts              []int32
+		iris, periods, digests []string
+	}
+	for _, c := range offers {
+		b.peers, b.amounts = append(b.peers, c.Peer), append(b.amounts, c.Amount)
+		b.n, b.counts = append(b.n, c.N), append(b.counts, c.LineCount)
+		b.iris, b.periods, b.digests = append(b.iris, c.IRI), append(b.periods, c.Period), append(b.digests, c.Digest)
+	}
+	made, err := ids(tx.Query(ctx, `
+		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state, created_at)
+		select 'out', peer, period, $8, n, iri, amount, lines, digest, 'offered', $9
+		from unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::text[])
+		  with ordinality as c (peer, period, n, iri, amount, lines, digest, place) order by place
+		returning id`, b.peers, b.periods, b.n, b.iris, b.amounts, b.counts, b.digests, tx.l.inst.Currency, tx.at))
+	if err != nil {
+		return nil, err
+	}
+	var all []ClaimLine
+	entries := make([]journal.Entry, len(offers))
+	for i, c := range offers {
+		for _, line := range lines[i] {
+			line.Claim = made[i]
+			all = append(all, line)
+		}
+		entries[i] = journal.Entry{Kind: kindClaim, Ref: made[i], Phase: journal.Single,
+			Debit: of(journal.Clearing, 0), Credit: of(journal.Payable, c.Peer), Amount: c.Amount}
+	}
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"claim_line"}, copiedLines, copyLines(all))
+	return entries, err
+}
+
+// payeeLines makes one line per payee, zero sums left out; a payee with very many things gets several
+// pieces. Sorted by payee.
+func payeeLines(all []given) []Line {
+	var lines []Line
+	for _, mine := range chunkBy(all, func(g given) string { return g.payee }) {
+		for _, piece := range pieces(mine) {
+			if line := lineOf(piece); line.Amount > 0 {
 				lines = append(lines, line)
 			}
 		}
@@ -66,14 +117,14 @@ func payeeLines(shares []*settledShare) []payeeLine {
 }
 
 // pieces cuts a payee's things into as many lines as it takes for each to fit into a claim.
-func pieces(things [][]*settledShare) (all [][][]*settledShare) {
+func pieces(things []given) (all [][]given) {
 	size := 0
-	for _, clicks := range things {
-		bytes, last := thingBytes(clicks[0].object), len(all)-1
+	for _, g := range things {
+		bytes, last := thingBytes(g.object), len(all)-1
 		if last < 0 || size+bytes > maxClaimBytes || len(all[last]) == maxLineThings {
 			all, size, last = append(all, nil), 0, last+1
 		}
-		all[last] = append(all[last], clicks)
+		all[last] = append(all[last], g)
 		size += bytes
 	}
 	return all
@@ -82,24 +133,19 @@ func pieces(things [][]*settledShare) (all [][][]*settledShare) {
 // thingBytes is the most that a thing takes in a line's JSON.
 func thingBytes(object string) int { return 80 + len(object) }
 
-func sumLine(things [][]*settledShare) payeeLine {
-	line := payeeLine{Line: Line{Payee: things[0][0].payee}}
-	for _, clicks := range things {
-		t := LineThing{Object: clicks[0].object, Flattrs: int64(len(clicks))}
-		for _, s := range clicks {
-			t.Amount += s.amount
-		}
-		line.Amount += t.Amount
-		line.Things = append(line.Things, t)
-		line.shares = append(line.shares, clicks...)
+func lineOf(things []given) Line {
+	line := Line{Payee: things[0].payee, Things: make([]LineThing, len(things))}
+	for i, g := range things {
+		line.Amount += g.amount
+		line.Things[i] = LineThing{Object: g.object, Flattrs: g.flattrs, Amount: g.amount}
 	}
 	hideSmall(line.Things)
 	return line
 }
 
 // packLines fills claims with lines; no payee stands twice in one claim.
-func packLines(lines []payeeLine) [][]payeeLine {
-	var claims [][]payeeLine
+func packLines(lines []Line) [][]Line {
+	var claims [][]Line
 	size, previous := 0, ""
 	for _, line := range lines {
 		bytes := 200 + len(line.Payee)
@@ -116,46 +162,24 @@ func packLines(lines []payeeLine) [][]payeeLine {
 	return claims
 }
 
-func (tx *Tx) offerClaim(ctx context.Context, p Peer, period, open string, lines []payeeLine) error {
-	plain := make([]Line, len(lines))
-	for i, line := range lines {
-		plain[i] = line.Line
-	}
-	c, stored, err := tx.draftOffer(ctx, p, period, plain)
-	if err != nil {
-		return err
-	}
-	id, err := tx.insertClaim(ctx, c, stored)
-	if err != nil {
-		return err
-	}
-	for _, line := range lines {
-		for _, s := range line.shares {
-			s.claim = &id
-		}
-	}
-	if err := booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindClaim, Ref: id, Phase: journal.Single,
-		Debit: of(journal.Clearing, 0), Credit: of(journal.Payable, p.ID), Amount: c.Amount})); err != nil {
-		return err
-	}
-	tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
-	return nil
-}
-
-// draftOffer makes an outgoing claim with the next unused n, to be stored with its lines. Refusals of
-// two claims of a month don't find the same n: the shares that came back before have locked the peer's
-// payable account.
-func (tx *Tx) draftOffer(ctx context.Context, p Peer, period string, lines []Line) (Claim, []ClaimLine, error) {
-	c := Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, State: Offered,
-		LineCount: int32(len(lines))}
+// nextOffer makes an outgoing claim with the next unused n. Refusals of two claims of a month don't find
+// the same n: the shares that came back before have locked the peer's payable account.
+func (tx *Tx) nextOffer(ctx context.Context, p Peer, period string, lines []Line) (Claim, []ClaimLine, error) {
+	var n int32
 	if err := tx.QueryRow(ctx, `
 		select coalesce(max(n), 0) + 1 from claim
 		where direction = 'out' and peer = $1 and period = $2 and currency = $3`,
-		p.ID, period, c.Currency).Scan(&c.N); err != nil {
-		return c, nil, err
+		p.ID, period, tx.l.inst.Currency).Scan(&n); err != nil {
+		return Claim{}, nil, err
 	}
-	c.IRI = tx.l.inst.ClaimIRI(p.Host, period, c.Currency, c.N)
-	stored := make([]ClaimLine, len(lines))
+	return tx.offer(p, period, n, lines)
+}
+
+// offer makes an outgoing claim, to be stored with its lines.
+func (tx *Tx) offer(p Peer, period string, n int32, lines []Line) (c Claim, stored []ClaimLine, err error) {
+	c = Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, N: n, State: Offered,
+		IRI: tx.l.inst.ClaimIRI(p.Host, period, tx.l.inst.Currency, n), LineCount: int32(len(lines))}
+	stored = make([]ClaimLine, len(lines))
 	for i, line := range lines {
 		things, err := line.thingsJSON()
 		if err != nil {
@@ -164,7 +188,6 @@ func (tx *Tx) draftOffer(ctx context.Context, p Peer, period string, lines []Lin
 		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things}
 		c.Amount += line.Amount
 	}
-	var err error
 	c.Digest, err = LinesDigest(lines)
 	return c, stored, err
 }
@@ -317,7 +340,7 @@ func (tx *Tx) succeed(ctx context.Context, c Claim, rest []Line) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	next, lines, err := tx.draftOffer(ctx, Peer{ID: c.Peer, Host: c.Host}, c.Period, rest)
+	next, lines, err := tx.nextOffer(ctx, Peer{ID: c.Peer, Host: c.Host}, c.Period, rest)
 	if err != nil {
 		return err
 	}
@@ -330,25 +353,35 @@ func (tx *Tx) succeed(ctx context.Context, c Claim, rest []Line) error {
 	return err
 }
 
+// lineShares are the shares behind a claim's lines: those of the things that a line names.
+const lineShares = `
+	select l.id as line, l.claim, s.giver, s.thing, s.period, s.amount
+	from claim_line l join claim c on c.id = l.claim and c.direction = 'out'
+	cross join lateral jsonb_array_elements(l.things) as x
+	join thing t on t.iri = x->>'object'
+	join flattr f on f.thing = t.id and f.period = c.period and f.state = 'accepted'
+	join share s on s.giver = f.giver and s.thing = f.thing and s.period = c.period`
+
 // returnShares marks the shares of a claim's refused lines as returned, each once. It returns what is to
 // be booked for that, and whose means grow.
 func (tx *Tx) returnShares(ctx context.Context, c Claim) (entries []journal.Entry, givers []int64, err error) {
+	if _, err := tx.Exec(ctx, `
+		select from member where id in (
+		  select s.giver from (`+lineShares+` where l.claim = $1 and l.refused is not null) s)
+		order by id for no key update`, c.ID); err != nil {
+		return nil, nil, err
+	}
 	type back struct{ ID, Giver, Amount int64 }
 	all, err := rows[back](tx.Query(ctx, `
-		select s.id, s.giver, s.amount from share s join thing t on t.id = s.thing
-		join claim_line l on l.claim = $1 and l.payee = t.payee and l.refused is not null
-		join member m on m.id = s.giver
-		where s.claim = coalesce($2, $1) and s.amount > 0
-		order by s.giver, s.id for no key update of m`, c.ID, c.Origin))
+		insert into share_return (giver, thing, period, claim, amount, created_at)
+		select s.giver, s.thing, s.period, $1, s.amount, $2
+		from (`+lineShares+` where l.claim = $1 and l.refused is not null and s.amount > 0) s
+		order by s.giver, s.thing
+		returning id, giver, amount`, c.ID, tx.at))
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, b := range all {
-		if _, err := tx.Exec(ctx, `
-			insert into share_return (share, claim, amount, created_at) values ($1, $2, $3, $4)`,
-			b.ID, c.ID, b.Amount, tx.at); err != nil {
-			return nil, nil, err
-		}
 		entries = append(entries, journal.Entry{Kind: kindReturn, Ref: b.ID, Phase: journal.Single, Amount: b.Amount,
 			Debit: of(journal.Payable, c.Peer), Credit: of(journal.Means, b.Giver)})
 		givers = append(givers, b.Giver)

@@ -9,10 +9,14 @@
 // which answers: accepted, held (the payee isn't giving yet) or rejected. A thing of this instance
 // answers at once.
 //
-// A Month is open, closed (grace: answers and undos in flight land) and settled. Settlement divides
+// A Month is open, closed (grace: answers and undos in flight land), frozen and settled. Settlement divides
 // each reserved budget over the accepted flattrs (Split), posts the reservation, credits payees of this
 // instance (earning), and offers each other instance a Claim with a line per payee. What has no final
-// answer is carried, what no flattr took rolls over.
+// answer is carried, what no flattr took rolls over. It is built aside, where nobody sees it, by workers
+// that each split one run of givers after the other, and published in one transaction. When a month opens,
+// budgets are reserved member by member (reserving).
+//
+// Months partition what grows: flattrs, received flattrs, shares and transfers.
 //
 // The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is
 // posted, the shares of those lines return to their givers, and the rest is offered again. The operator
@@ -35,14 +39,16 @@
 //
 //  1. A transfer moves one amount between two accounts of one currency and is never changed: by its
 //     shape, a foreign key and a trigger in the database; accounts are the sums of their transfers:
-//     journal.Post, and check "account-totals".
+//     journal.Post and journal.Settlement, and check "account-totals".
 //  2. No account breaks its sign rule, reservations counted; no budget is spent twice: journal's
 //     checkLimits and CHECK account_no_overdraft; a unique index per (member, month).
 //  3. Per giver and settled month Σ shares + rolled over = reserved budget; at most one return per
-//     share: Split's tests, checks "share-split" and "shares-sum", primary key of share_return.
+//     share: Split's tests, the sums that settlement compares before it publishes, checks "share-split" and
+//     "shares-sum", a unique key of share_return.
 //  4. Per pair A's payable = B's receivable when quiet: each side holds its account to its claims,
 //     check "peer-balance"; both sides together in package federation's tests and the demo.
-//  5. Same id, effect at most once: derived keys with unique constraints; ReceiveFlattr, ReceiveClaim,
+//  5. Same id, effect at most once: derived keys with unique constraints (transfer_key); a month's partitions
+//     are attached once; ReceiveFlattr, ReceiveClaim,
 //     ClaimAnswered, ReceivePayment and PaymentAnswered compare what is known first.
 //  6. Members' money is what came in less what was paid out: checks "books" and "zero-sum"; over all
 //     instances in the demo and in package federation's tests.
@@ -51,7 +57,8 @@
 //
 // Every exported method is one use case and one transaction whose time is read once. The open month's
 // row is locked first (shared by clicks, exclusively by close), then members, then business rows, then
-// accounts in id order. Messages are enqueued in the same commit (Outbox). A use case that PostgreSQL
+// accounts in id order. Two use cases are several: CloseMonth and SettleMonth end in pieces, which a crash
+// leaves to the next Tick; a settlement's publication locks the accounts as a whole. Messages are enqueued in the same commit (Outbox). A use case that PostgreSQL
 // lets give way to another is done again here; what other instances cause is done again by the inbox
 // (GaveWay), so that few functions stand between it and each statement.
 package ledger

@@ -84,6 +84,9 @@ func (tx *Tx) flattr(ctx context.Context, by, thing int64) (f Flattr, again bool
 	if err := tx.takesFlattrs(ctx, t); err != nil {
 		return f, false, err
 	}
+	if err := tx.reserveFirst(ctx, period, by); err != nil {
+		return f, false, err
+	}
 	f = Flattr{ID: uuid.Must(uuid.NewV7()), Giver: by, Thing: thing, Period: period, State: Unfunded, MadeAt: tx.at}
 	if err := tx.insertFlattr(ctx, f); err != nil {
 		return f, false, err
@@ -129,8 +132,7 @@ func (tx *Tx) send(ctx context.Context, period string, givers ...int64) error {
 		Gives bool
 	}
 	all, err := rows[waiting](tx.Query(ctx, `
-		select f.id, t.payee, t.member is not null as ours, $3 or exists (
-		  select from reservation s where s.member = t.member and s.period = f.period and s.state <> 'released') as gives
+		select f.id, t.payee, t.member is not null as ours, $3 or `+gives("t.member", "f.period")+` as gives
 		from flattr f join thing t on t.id = f.thing
 		where f.giver = any($1) and f.period = $2 and f.state = 'unfunded' and exists (
 		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
@@ -203,8 +205,9 @@ type Verdict struct {
 }
 
 // FlattrAnswered records the payee's home's answer. The first final answer stands; an answer to a
-// flattr that was undone or carried since changes nothing. ErrNotFound: no such flattr.
-// ErrRefused: the answer isn't that actor's to give, or is none (FieldError "answer": unknown).
+// flattr that was undone or carried since, or whose month is being settled, changes nothing. ErrNotFound:
+// no such flattr. ErrRefused: the answer isn't that actor's to give, or is none (FieldError "answer":
+// unknown).
 func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	id, err := l.flattrID(v.Like)
 	if err != nil {
@@ -215,9 +218,10 @@ func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	// The month's lock first: settlement counts the final answers under it.
-	if _, err := tx.Exec(ctx, `
-		select from month where period = (select period from flattr where id = $1) for share`, id); err != nil {
+	// The month's lock first: settlement counts the final answers that came before it froze them.
+	m, err := row[Month](tx.Query(ctx, `
+		select `+monthColumns+` from month where period = (select period from flattr where id = $1) for share`, id))
+	if err != nil {
 		return err
 	}
 	f, err := row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr where id = $1 for no key update`, id))
@@ -226,6 +230,9 @@ func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	}
 	if err := tx.mayAnswer(ctx, f, v); err != nil {
 		return err
+	}
+	if m.FrozenAt != nil {
+		return nil // it comes too late, as after the settlement
 	}
 	if err := tx.answer(ctx, f, v); err != nil {
 		return err

@@ -23,8 +23,9 @@ const canonicalRows = `
 	union all
 	select format('month %s %s', period, state) from month
 	union all
-	select format('reservation %s %s %s %s', m.name, r.period, r.amount, r.state)
-	from reservation r left join who m on m.id = r.member where r.state <> 'released'
+	select format('reservation %s %s %s %s', m.name, r.period, r.amount, case when o.state <> 'settled' then 'reserved'
+	  when exists (select from share s where s.giver = r.member and s.period = r.period) then 'settled' else 'rolled' end)
+	from reservation r left join who m on m.id = r.member left join month o on o.period = r.period where r.state <> 'released'
 	union all
 	select format('flattr %s %s %s %s %s %s %s', m.name, t.payee, t.url, f.period, f.state, coalesce(f.reason, '-'), f.carry_count)
 	from flattr f left join who m on m.id = f.giver left join thing t on t.id = f.thing where f.state <> 'undone'
@@ -37,8 +38,10 @@ const canonicalRows = `
 	union all
 	select format('earning %s %s %s %s', m.name, e.period, e.flattrs, e.amount) from earning e left join who m on m.id = e.member
 	union all
-	select format('return %s %s %s %s %s', m.name, s.period, t.payee, t.url, b.amount)
-	from share_return b left join share s on s.id = b.share left join who m on m.id = s.giver left join thing t on t.id = s.thing
+	select format('return %s %s %s %s %s', m.name, b.period, t.payee, t.url, b.amount)
+	from share_return b left join who m on m.id = b.giver left join thing t on t.id = b.thing
+	union all
+	select format('settlement %s %s %s %s %s %s %s', period, stage, givers, done, flattrs, amount, rolled) from settlement
 	union all
 	select format('claim %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, c.n, c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
 	  coalesce(o.n, 0))

@@ -69,10 +69,14 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 	if have.Currency != i.Currency {
 		return fmt.Errorf("%w: these books are kept in %s, not in %s", ErrConflict, have.Currency, i.Currency)
 	}
-	if _, err := tx.Exec(ctx, `
-		insert into month (period, state, opened_at) select $1, 'open', $2
-		where not exists (select from month)`, PeriodOf(now), now); err != nil {
-		return fmt.Errorf("open first month: %w", err)
+	var there bool
+	if err := tx.QueryRow(ctx, `select exists (select from month)`).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		if err := openPeriod(ctx, tx, PeriodOf(now), now); err != nil {
+			return fmt.Errorf("open first month: %w", err)
+		}
 	}
 	return tx.Commit(ctx)
 }

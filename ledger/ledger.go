@@ -159,6 +159,14 @@ type queryer interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// ids collects one column of row ids.
+func ids(found pgx.Rows, err error) ([]int64, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, pgx.RowTo[int64])
+}
+
 // rows collects the structs that a query found, by column name: rows[Thing](tx.Query(…)).
 func rows[T any](found pgx.Rows, err error) ([]T, error) {
 	if err != nil {

@@ -206,10 +206,17 @@ func (l *Ledger) DeleteMember(ctx context.Context, by int64) error {
 // holdMonths lets no month be settled and no click be made meanwhile: they would give to one who
 // leaves, and nobody could withdraw that.
 func (tx *Tx) holdMonths(ctx context.Context) error {
-	if _, err := tx.Exec(ctx, `select from month where state = 'closed' order by period for share`); err != nil {
+	closed, err := rows[Month](tx.Query(ctx, `
+		select `+monthColumns+` from month where state = 'closed' order by period for share`))
+	if err != nil {
 		return err
 	}
-	for range 2 { // a close that we waited for opened another month, which only a new statement sees
+	for _, m := range closed {
+		if m.FrozenAt != nil {
+			return fmt.Errorf("%w: %s is being settled", ErrClosed, m.Period)
+		}
+	}
+	for range MaxTries { // a close that we waited for opened another month, which only a new statement sees
 		tag, err := tx.Exec(ctx, `select from month where state = 'open' for update`)
 		if err != nil || tag.RowsAffected() == 1 {
 			return err

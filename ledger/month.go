@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
@@ -15,10 +18,11 @@ type Month struct {
 	State     string // open | closed | settled
 	OpenedAt  time.Time
 	ClosedAt  *time.Time
+	FrozenAt  *time.Time // when its settlement began
 	SettledAt *time.Time
 }
 
-const monthColumns = `period, state, opened_at, closed_at, settled_at`
+const monthColumns = `period, state, opened_at, closed_at, frozen_at, settled_at`
 
 // Months lists all months, newest first.
 func (l *Ledger) Months(ctx context.Context) ([]Month, error) {
@@ -54,6 +58,9 @@ func (l *Ledger) Tick(ctx context.Context) error {
 		if err := l.CloseMonth(ctx, m.Period); err != nil {
 			return err
 		}
+	}
+	if err := l.reserve(ctx); err != nil { // what a crash left undone
+		return err
 	}
 	due, err := rows[Month](l.pool.Query(ctx, `
 		select `+monthColumns+` from month where state = 'closed' order by period`))
@@ -93,10 +100,18 @@ func (l *Ledger) remindInGrace(ctx context.Context, period string) error {
 }
 
 // CloseMonth ends a month: its budgets freeze, eligibility freezes, held flattrs get their final
-// answer, and the next month opens with min(means, budget) reserved at once. A month that is already
-// closed stays so; one that isn't over is ErrClosed.
+// answer, and the next month opens. Then min(means, budget) is reserved for it, member by member; who
+// comes before it is their turn is served first. A month that is already closed stays so; one that
+// isn't over is ErrClosed.
 func (l *Ledger) CloseMonth(ctx context.Context, period string) error {
-	defer failpoint("close.committed")
+	if err := l.closeMonth(ctx, period); err != nil {
+		return err
+	}
+	failpoint("close.committed")
+	return l.reserve(ctx)
+}
+
+func (l *Ledger) closeMonth(ctx context.Context, period string) error {
 	return l.tx(ctx, func(tx *Tx) error {
 		m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, period))
 		switch {
@@ -116,7 +131,7 @@ func (l *Ledger) CloseMonth(ctx context.Context, period string) error {
 			return err
 		}
 		failpoint("close.answered")
-		if err := tx.reserveAll(ctx, next); err != nil {
+		if err := tx.reserveAgain(ctx, next); err != nil {
 			return err
 		}
 		if err := tx.moveUnfunded(ctx, period, next); err != nil {
@@ -132,14 +147,49 @@ func (tx *Tx) turnMonth(ctx context.Context, period, next string) error {
 		update month set state = 'closed', closed_at = $2 where period = $1`, period, tx.at); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `insert into month (period, state, opened_at) values ($1, 'open', $2)`, next, tx.at)
+	return openPeriod(ctx, tx.Tx, next, tx.at)
+}
+
+// openPeriod opens a month and the partitions that it fills. Likes of the next one may come an hour early.
+func openPeriod(ctx context.Context, tx pgx.Tx, period string, at time.Time) error {
+	if err := journal.OpenPeriod(ctx, tx, period); err != nil {
+		return err
+	}
+	for _, of := range [][2]string{{"flattr", period}, {"received_flattr", period}, {"received_flattr", NextPeriod(period)}} {
+		if err := partition(ctx, tx, of[0], of[1]); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, `insert into month (period, state, opened_at) values ($1, 'open', $2)`, period, at)
+	return err
+}
+
+// partition makes a month's partition, aside, and attaches it, so that nobody who reads or writes the others
+// has to wait.
+func partition(ctx context.Context, tx pgx.Tx, table, period string) error {
+	name := table + "_" + strings.ReplaceAll(period, "-", "_")
+	var there bool
+	if err := tx.QueryRow(ctx, `select to_regclass($1) is not null`, name).Scan(&there); err != nil || there {
+		return err
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`
+		create table %s (like %s including defaults including constraints including indexes)`, name, table)); err != nil {
+		return err
+	}
+	if table == "received_flattr" { // what came too early was filed with the months that aren't ours
+		if _, err := tx.Exec(ctx, `
+			with early as (delete from received_flattr_other where period = $1 returning *)
+			insert into `+name+` select * from early`, period); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf(`alter table %s attach partition %s for values in ('%s')`, table, name, period))
 	return err
 }
 
 // finishHeld gives every held flattr of the month, ours and received, its one final answer.
 func (tx *Tx) finishHeld(ctx context.Context, period string) error {
-	const gives = `exists (select from reservation s
-		where s.member = x.member and s.period = x.period and s.state <> 'released')`
+	gives := gives("x.member", "x.period")
 	if _, err := tx.Exec(ctx, `
 		with x as (
 		  select f.id, t.member, f.period from flattr f join thing t on t.id = f.thing
@@ -165,39 +215,11 @@ func (tx *Tx) finishHeld(ctx context.Context, period string) error {
 	return nil
 }
 
-// reserveAll reserves every running budget for a month that has just opened.
-func (tx *Tx) reserveAll(ctx context.Context, period string) error {
-	made, err := rows[Reservation](tx.Query(ctx, `
-		insert into reservation (member, period, amount, state, created_at)
-		select m.id, $1, least(m.budget, a.credits_posted - a.debits_posted - a.debits_pending), 'reserved', $2
-		from member m join account a on a.kind = 'means' and a.owner = m.id and a.currency = $3
-		where m.budget > 0 and m.deleted_at is null
-		  and a.credits_posted > a.debits_posted + a.debits_pending
-		order by m.id
-		returning id, member, period, amount, state`, period, tx.at, tx.l.inst.Currency))
-	if err != nil {
-		return err
-	}
-	entries := make([]journal.Entry, len(made))
-	for i, r := range made {
-		entries[i] = budgetEntry(r.ID, r.Member, r.Amount)
-	}
-	return booked(journal.Post(ctx, tx.book(period), entries...))
-}
-
-// moveUnfunded takes the clicks that never had a budget along into the new month, and lets those
-// count whose budget runs there.
+// moveUnfunded takes the clicks that never had a budget along into the new month; they count once one
+// runs there.
 func (tx *Tx) moveUnfunded(ctx context.Context, period, next string) error {
-	moved, err := rows[struct{ Giver int64 }](tx.Query(ctx, `
-		update flattr set period = $2 where period = $1 and state = 'unfunded' returning giver`, period, next))
-	if err != nil {
-		return err
-	}
-	givers := make([]int64, len(moved))
-	for i, f := range moved {
-		givers[i] = f.Giver
-	}
-	return tx.send(ctx, next, givers...)
+	_, err := tx.Exec(ctx, `update flattr set period = $2 where period = $1 and state = 'unfunded'`, period, next)
+	return err
 }
 
 // remind tells unanswered Likes of a month once more (protocol §4: at close and in grace).

@@ -151,8 +151,7 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
 	var payee string
 	err = tx.QueryRow(ctx, `
-		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, $3 or exists (
-		    select from reservation s where s.member = m.id and s.period = $2 and s.state <> 'released')
+		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, $3 or `+gives("m.id", "$2")+`
 		from button b join member m on m.id = b.owner
 		where b.id = $1`, id, r.Period, tx.l.inst.Reciprocity == ReciprocityOff).
 		Scan(&k.button, &k.member, &payee, &k.gone, &k.gives)

@@ -3,9 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
@@ -13,123 +11,150 @@ import (
 
 // SettleMonth divides a closed month's budgets over its finally accepted flattrs, credits our own
 // payees, offers claims to the other instances, carries what has no final answer, and rolls over
-// budgets without a flattr. One transaction publishes all of it, so that a crash at any point leaves
-// nothing, and a second run does nothing. ErrClosed: the month isn't closed or still in grace.
+// budgets without a flattr. The month is frozen; its shares and transfers are built aside, where nobody
+// sees them, and every sum is checked; then one transaction publishes all of it. A crash at any point
+// leaves nothing visible and the next run begins again; a run after the publication does nothing.
+// ErrClosed: the month isn't closed or still in grace.
 func (l *Ledger) SettleMonth(ctx context.Context, period string) error {
-	defer failpoint("settle.committed")
-	return l.tx(ctx, func(tx *Tx) error {
-		m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, period))
+	m, err := l.freeze(ctx, period)
+	if err != nil || m.State == "settled" {
+		return err
+	}
+	failpoint("settle.frozen")
+	if err := l.settle(ctx, period); err != nil {
+		return fmt.Errorf("settle %s: %w", period, err)
+	}
+	failpoint("settle.committed")
+	return l.reserve(ctx) // what rolled over fills budgets that had been short
+}
+
+// freeze ends a month's grace: what it is split from doesn't change any more.
+func (l *Ledger) freeze(ctx context.Context, period string) (m Month, err error) {
+	err = l.tx(ctx, func(tx *Tx) error {
+		m, err = row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, period))
 		switch {
 		case err != nil:
 			return err
-		case m.State == "settled":
+		case m.State == "settled" || m.FrozenAt != nil:
 			return nil
 		case m.State == "open" || tx.at.Before(m.ClosedAt.Add(tx.l.inst.Grace())):
 			return fmt.Errorf("%w: %s is open or in grace", ErrClosed, period)
 		}
-		open, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
-		}
-		failpoint("settle.locked")
-		if err := tx.settle(ctx, period, open); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			update month set state = 'settled', settled_at = $2 where period = $1`, period, tx.at); err != nil {
-			return err
-		}
-		failpoint("settle.before-commit")
-		return nil
+		_, err := tx.Exec(ctx, `update month set frozen_at = $2 where period = $1`, period, tx.at)
+		return err
 	})
+	return m, err
 }
 
-func (tx *Tx) settle(ctx context.Context, period, open string) error {
-	// Members before accounts, as everywhere: budgets are topped up below.
-	if _, err := tx.Exec(ctx, `
-		select from member where id in (select member from reservation where period = $1)
-		order by id for no key update`, period); err != nil {
-		return err
-	}
-	shares, rolled, err := tx.split(ctx, period)
+// settle builds and publishes, unless another process has meanwhile.
+func (l *Ledger) settle(ctx context.Context, period string) error {
+	conn, err := l.session(ctx)
 	if err != nil {
 		return err
 	}
-	failpoint("settle.split")
-	if err := tx.settleBudgets(ctx, period, open, shares, rolled); err != nil {
+	defer conn.Close(context.WithoutCancel(ctx)) // and with it goes the lock
+	if _, err := conn.Exec(ctx, lockSettlement, period); err != nil {
 		return err
 	}
-	if err := tx.bookShares(ctx, period, open, shares); err != nil {
+	m, err := row[Month](conn.Query(ctx, `select `+monthColumns+` from month where period = $1`, period))
+	if err != nil || m.State == "settled" {
+		return err
+	}
+	failpoint("settle.locked")
+	b, err := l.build(ctx, conn, m)
+	if err != nil {
+		return err
+	}
+	failpoint("settle.built")
+	return l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
+}
+
+const lockSettlement = `select pg_advisory_lock(hashtextextended('settlement ' || $1, 0))`
+
+// session is a connection of settlement's own: it would take too many of the pool's.
+func (l *Ledger) session(ctx context.Context) (*pgx.Conn, error) {
+	config := l.pool.Config().ConnConfig.Copy()
+	// What is built aside needn't outlive a crash of the server: the publishing commit waits for all of it.
+	config.RuntimeParams["synchronous_commit"] = "off"
+	config.RuntimeParams["maintenance_work_mem"] = "256MB"
+	config.RuntimeParams["application_name"] = "flattrd settlement"
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// publish makes a built settlement the books.
+func (tx *Tx) publish(ctx context.Context, b *building) error {
+	m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, b.period))
+	if err != nil || m.State == "settled" {
+		return err
+	}
+	open, err := tx.openMonth(ctx)
+	if err != nil {
+		return err
+	}
+	earnings, err := tx.bookEarnings(ctx, b.period, b.given)
+	if err != nil {
+		return err
+	}
+	claims, err := tx.offerClaims(ctx, b.period, b.given)
+	if err != nil {
+		return err
+	}
+	if err := booked(b.batch.Attach(ctx, tx, append(earnings, claims...)...)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`alter table share attach partition %s for values in ('%s')`, b.table(), b.period)); err != nil {
 		return err
 	}
 	failpoint("settle.booked")
-	return tx.carry(ctx, period, open)
-}
-
-// settledShare is a share with what its destination needs.
-type settledShare struct {
-	flattr      uuid.UUID
-	giver       int64
-	thing       int64
-	object      string
-	payee       string
-	member      *int64 // the payee, when ours
-	peer        *int64 // the payee's instance, when not
-	reservation int64
-	budget      int64
-	giverName   string
-	amount      int64
-	claim       *int64
-}
-
-// split reads the frozen month and computes every share; rolled are the reservations without a
-// finally accepted flattr. A pure function of budgets, flattrs and answers.
-func (tx *Tx) split(ctx context.Context, period string) (shares []*settledShare, rolled []int64, err error) {
-	r, err := tx.Query(ctx, `
-		select r.id, r.amount, m.id, m.name, f.id, t.id, t.iri, t.payee, t.member, t.peer
-		from reservation r
-		join member m on m.id = r.member
-		left join flattr f on f.giver = r.member and f.period = r.period and f.state = 'accepted'
-		left join thing t on t.id = f.thing
-		where r.period = $1 and r.state = 'reserved'
-		order by r.id, t.iri`, period)
-	if err != nil {
-		return nil, nil, err
+	if err := tx.carry(ctx, b.period, open); err != nil {
+		return err
 	}
-	var s settledShare
-	var flattr *uuid.UUID
-	var thing *int64
-	var object, payee *string
-	_, err = pgx.ForEachRow(r, []any{&s.reservation, &s.budget, &s.giver, &s.giverName, &flattr, &thing,
-		&object, &payee, &s.member, &s.peer}, func() error {
-		if flattr == nil {
-			rolled = append(rolled, s.reservation)
-			return nil
+	if b.totals.rolled > 0 {
+		if err := tx.reserveAgain(ctx, open); err != nil {
+			return err
 		}
-		one := s
-		one.flattr, one.thing, one.object, one.payee = *flattr, *thing, *object, *payee
-		shares = append(shares, &one)
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
 	}
-	for _, mine := range chunkBy(shares, func(s *settledShare) int64 { return s.reservation }) {
-		tx.divide(period, mine)
-	}
-	return shares, rolled, nil
+	return tx.settled(ctx, b)
 }
 
-// divide splits one giver's budget over that giver's shares.
-func (tx *Tx) divide(period string, mine []*settledShare) {
-	giver := tx.l.inst.MemberIRI(mine[0].giverName)
-	ties := make([]Tie, len(mine))
-	for i, s := range mine {
-		ties[i] = TieOf(period, giver, s.object)
+func (tx *Tx) settled(ctx context.Context, b *building) error {
+	if _, err := tx.Exec(ctx, `
+		update month set state = 'settled', settled_at = $2 where period = $1`, b.period, tx.at); err != nil {
+		return err
 	}
-	for i, part := range Split(mine[0].budget, ties) {
-		mine[i].amount = part
+	if _, err := tx.Exec(ctx, `
+		update settlement set stage = 'settled', done = givers, flattrs = $2, amount = $3, rolled = $4, ended_at = $5
+		where period = $1`, b.period, b.totals.flattrs, b.totals.shared, b.totals.rolled, tx.at); err != nil {
+		return err
 	}
+	failpoint("settle.before-commit")
+	return nil
+}
+
+// bookEarnings stores what our givers gave to members of this instance, which is available at once, and
+// returns what is to be booked.
+func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]journal.Entry, error) {
+	var members, flattrs, amounts []int64
+	for _, mine := range chunkBy(all, func(g given) string { return g.payee }) {
+		clicks, amount := int64(0), int64(0)
+		for _, g := range mine {
+			clicks, amount = clicks+g.flattrs, amount+g.amount
+		}
+		if mine[0].member != 0 && amount > 0 {
+			members, flattrs, amounts = append(members, mine[0].member), append(flattrs, clicks), append(amounts, amount)
+		}
+	}
+	type earning struct{ ID, Member, Amount int64 }
+	made, err := rows[earning](tx.Query(ctx, `
+		insert into earning (period, member, flattrs, amount)
+		select $1, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
+		order by member returning id, member, amount`, period, members, flattrs, amounts))
+	entries := make([]journal.Entry, len(made))
+	for i, e := range made {
+		entries[i] = journal.Entry{Kind: kindEarning, Ref: e.ID, Phase: journal.Single,
+			Debit: of(journal.Clearing, 0), Credit: of(journal.Earned, e.Member), Amount: e.Amount}
+	}
+	return entries, err
 }
 
 // chunkBy cuts a slice that is sorted by key into runs of the same key.
@@ -144,90 +169,4 @@ func chunkBy[T any, K comparable](all []T, key func(T) K) [][]T {
 		start = end
 	}
 	return runs
-}
-
-// settleBudgets posts the reservations that were split and releases those that roll over.
-func (tx *Tx) settleBudgets(ctx context.Context, period, open string, shares []*settledShare, rolled []int64) error {
-	var entries []journal.Entry
-	var settled []int64
-	for _, mine := range chunkBy(shares, func(s *settledShare) int64 { return s.reservation }) {
-		settled = append(settled, mine[0].reservation)
-		entries = append(entries, journal.Entry{Kind: kindBudget, Ref: mine[0].reservation,
-			Phase: journal.Posted, Amount: mine[0].budget})
-	}
-	for _, id := range rolled {
-		entries = append(entries, journal.Entry{Kind: kindBudget, Ref: id, Phase: journal.Void})
-	}
-	if _, err := tx.Exec(ctx, `
-		update reservation set state = case when id = any($1) then 'settled' else 'rolled' end
-		where period = $2 and state = 'reserved'`, settled, period); err != nil {
-		return err
-	}
-	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
-		return err
-	}
-	return tx.topUpRolled(ctx, rolled, open)
-}
-
-// topUpRolled lets money that rolled over fill the open month's budget, where it had been short.
-func (tx *Tx) topUpRolled(ctx context.Context, rolled []int64, open string) error {
-	givers, err := rows[struct{ Member int64 }](tx.Query(ctx, `
-		select r.member from reservation r join member m on m.id = r.member
-		where r.id = any($1) and m.deleted_at is null order by r.member`, rolled))
-	if err != nil {
-		return err
-	}
-	members := make([]int64, len(givers))
-	for i, g := range givers {
-		members[i] = g.Member
-	}
-	return tx.topUp(ctx, open, members...)
-}
-
-// bookShares credits our payees, offers the claims, and stores the shares.
-func (tx *Tx) bookShares(ctx context.Context, period, open string, shares []*settledShare) error {
-	if err := tx.bookEarnings(ctx, period, open, shares); err != nil {
-		return err
-	}
-	if err := tx.offerClaims(ctx, period, open, shares); err != nil {
-		return err
-	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"share"},
-		[]string{"period", "giver", "flattr", "thing", "amount", "claim"},
-		pgx.CopyFromSlice(len(shares), func(i int) ([]any, error) {
-			s := shares[i]
-			return []any{period, s.giver, s.flattr, s.thing, s.amount, s.claim}, nil
-		}))
-	return err
-}
-
-// bookEarnings credits what our givers gave to members of this instance; it is available at once.
-func (tx *Tx) bookEarnings(ctx context.Context, period, open string, shares []*settledShare) error {
-	type sum struct{ flattrs, amount int64 }
-	sums := map[int64]*sum{}
-	var members []int64
-	for _, s := range shares {
-		if s.member == nil || s.amount == 0 {
-			continue
-		}
-		if sums[*s.member] == nil {
-			sums[*s.member] = &sum{}
-			members = append(members, *s.member)
-		}
-		sums[*s.member].flattrs++
-		sums[*s.member].amount += s.amount
-	}
-	slices.Sort(members)
-	var entries []journal.Entry
-	for _, m := range members {
-		var id int64
-		if err := tx.QueryRow(ctx, `
-			insert into earning (period, member, flattrs, amount) values ($1, $2, $3, $4) returning id`,
-			period, m, sums[m].flattrs, sums[m].amount).Scan(&id); err != nil {
-			return err
-		}
-		entries = append(entries, journal.Entry{Kind: kindEarning, Ref: id, Phase: journal.Single,
-			Debit: of(journal.Clearing, 0), Credit: of(journal.Earned, m), Amount: sums[m].amount})
-	}
-	return booked(journal.Post(ctx, tx.book(open), entries...))
 }

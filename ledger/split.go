@@ -12,23 +12,40 @@ import (
 // the i-th item's place in the tie order; the first budget%n places get the extra micro-unit.
 // n = 0 gives nil: the budget rolls over.
 func Split(budget int64, ties []Tie) []int64 {
-	n := int64(len(ties))
+	return new(splitter).split(budget, len(ties), func(i int) Tie { return ties[i] })
+}
+
+// splitter splits one budget after the other in the same memory: what split returns holds until the next.
+type splitter struct {
+	parts []int64
+	order []place
+}
+
+type place struct {
+	tie Tie
+	i   int
+}
+
+func (s *splitter) split(budget int64, n int, tie func(int) Tie) []int64 {
 	if n == 0 {
 		return nil
 	}
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
+	s.parts, s.order = s.parts[:0], s.order[:0]
+	for range n {
+		s.parts = append(s.parts, budget/int64(n))
 	}
-	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(ties[a][:], ties[b][:]) })
-	parts := make([]int64, n)
-	for place, i := range order {
-		parts[i] = budget / n
-		if int64(place) < budget%n {
-			parts[i]++
-		}
+	rest := budget % int64(n)
+	if rest == 0 {
+		return s.parts // no need of an order
 	}
-	return parts
+	for i := range n {
+		s.order = append(s.order, place{tie(i), i})
+	}
+	slices.SortFunc(s.order, func(a, b place) int { return bytes.Compare(a.tie[:], b.tie[:]) })
+	for _, first := range s.order[:rest] {
+		s.parts[first.i]++
+	}
+	return s.parts
 }
 
 // Tie orders equal claims to the last micro-units. It is a hash, so no giver, payee or name gains
@@ -38,14 +55,17 @@ type Tie [sha256.Size]byte
 // TieOf is the tie of one flattr: SHA-256 over month, giver and thing (IRIs), each preceded by its
 // length.
 func TieOf(period, giver, thing string) Tie {
-	h := sha256.New()
-	for _, s := range []string{period, giver, thing} {
-		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
-		h.Write(n[:])
-		h.Write([]byte(s))
+	return tieOf(new([]byte), period, giver, thing)
+}
+
+func tieOf(scratch *[]byte, parts ...string) Tie {
+	raw := (*scratch)[:0]
+	for _, s := range parts {
+		raw = binary.BigEndian.AppendUint32(raw, uint32(len(s)))
+		raw = append(raw, s...)
 	}
-	return Tie(h.Sum(nil))
+	*scratch = raw
+	return sha256.Sum256(raw)
 }
 
 // SplitByWeight divides amount over weights by largest remainder; the parts add up to amount.

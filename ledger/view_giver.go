@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,17 +79,18 @@ func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView
 		return v, err
 	}
 	v.Budget, v.Reserved, v.Free = m.Budget, r.Amount, means.Free()
-	if r.State == "rolled" {
-		v.Rolled = r.Amount
-	}
 	v.Lines, err = rows[MonthLine](tx.Query(ctx, `
 		select f.id, f.thing, t.iri, t.url, t.title, t.payee, t.payee_name, f.state, f.reason, f.carry_count,
 		  f.made_at, s.amount as settled, coalesce(b.amount, 0)::bigint as returned
 		from flattr f join thing t on t.id = f.thing
-		left join share s on s.flattr = f.id left join share_return b on b.share = s.id
+		left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period
+		left join share_return b on b.giver = f.giver and b.thing = f.thing and b.period = f.period
 		where f.giver = $1 and f.period = $2 and f.state <> 'undone'
 		order by f.made_at desc, f.id desc`, by, v.Period))
 	v.project(tx.l.inst.MemberIRI(m.Name))
+	if v.State == "settled" && !slices.ContainsFunc(v.Lines, func(l MonthLine) bool { return l.Settled != nil }) {
+		v.Rolled = v.Reserved
+	}
 	return v, err
 }
 
@@ -127,9 +129,9 @@ func (l *Ledger) MyMonths(ctx context.Context, by int64) ([]MonthSummary, error)
 		select m.period, m.state, coalesce(r.amount, 0)::bigint as reserved,
 		  (select count(*) from flattr f where f.giver = $1 and f.period = m.period
 		     and f.state in ('sent', 'held', 'accepted')) as flattrs,
-		  coalesce(case when r.state = 'rolled' then r.amount end, 0)::bigint as rolled,
-		  (select coalesce(sum(b.amount), 0) from share s join share_return b on b.share = s.id
-		     where s.giver = $1 and s.period = m.period)::bigint as returned
+		  case when m.state = 'settled' and not exists (select from share s where s.giver = $1 and s.period = m.period)
+		    then coalesce(r.amount, 0) else 0 end::bigint as rolled,
+		  (select coalesce(sum(b.amount), 0) from share_return b where b.giver = $1 and b.period = m.period)::bigint as returned
 		from month m left join reservation r on r.member = $1 and r.period = m.period and r.state <> 'released'
 		where r.id is not null or exists (select from flattr f where f.giver = $1 and f.period = m.period)
 		order by m.period desc`, by))

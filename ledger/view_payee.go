@@ -107,8 +107,10 @@ func (tx *Tx) holdings(ctx context.Context, by int64) (Holdings, error) {
 	h := Holdings{Means: balances[journal.Means].Posted, Reserved: balances[journal.Means].Reserved,
 		Announced: balances[journal.Announced].Posted, Earned: balances[journal.Earned].Posted}
 	err := tx.QueryRow(ctx, `
-		select coalesce(sum(s.amount), 0)::bigint from share s
-		join claim c on coalesce(c.origin, c.id) = s.claim and c.state = 'offered'
-		where s.giver = $1 and not exists (select from share_return b where b.share = s.id)`, by).Scan(&h.Unanswered)
+		select coalesce(sum(s.amount), 0)::bigint from share s join thing t on t.id = s.thing
+		where s.giver = $1 and exists (
+		  select from claim c join claim_line l on l.claim = c.id
+		  where c.direction = 'out' and c.peer = t.peer and c.period = s.period and c.state = 'offered'
+		    and l.payee = t.payee and l.things @> jsonb_build_array(jsonb_build_object('object', t.iri)))`, by).Scan(&h.Unanswered)
 	return h, err
 }

@@ -27,31 +27,42 @@ create table account (
   unique (id, currency)
 ) with (fillfactor = 50);
 
+create sequence transfer_id;
+
 -- owner: ledger/journal
 -- One row moves one amount from the debit to the credit account: balanced by construction.
--- (kind, ref, phase) is the idempotency key: ref is the id of the row that kind's table owns.
+-- A partition per batch: a month's running business ('2026-11'), or the settlement of a month
+-- ('2026-11/settlement'), which is built aside and attached.
 create table transfer (
-  id bigint generated always as identity primary key,
+  id bigint not null default nextval('transfer_id'),
+  batch text not null check (batch ~ '^[0-9]{4}-(0[1-9]|1[0-2])(/settlement)?$'),
   kind text not null check (kind in
     ('deposit','budget','earning','claim','return','line','payment','payment_short',
      'receipt','receipt_excess','allocation','withdrawal')),
   ref bigint not null,
   phase text not null check (phase in ('single','pending','post','void')),
-  pending_id bigint unique references transfer (id),
   debit_account bigint not null,
   credit_account bigint not null,
   currency char(3) not null,
   amount bigint not null check (amount > 0),
-  period char(7) not null check (period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'),
   booked_at timestamptz not null,
-  check (debit_account <> credit_account),
-  check ((phase in ('post','void')) = (pending_id is not null)),
-  unique (kind, ref, phase),
-  foreign key (debit_account, currency) references account (id, currency),
-  foreign key (credit_account, currency) references account (id, currency)
+  constraint transfer_two_accounts check (debit_account <> credit_account),
+  primary key (id, batch)
+) partition by list (batch);
+
+-- owner: ledger/journal
+-- The idempotency key of a transfer: ref is the id of the row that kind's table owns. A reservation is
+-- posted or voided once. A settlement's transfers have none: what is theirs is attached once, and
+-- a month is settled once.
+create table transfer_key (
+  kind text not null,
+  ref bigint not null,
+  phase text not null,
+  transfer bigint not null,
+  batch text not null,
+  primary key (kind, ref, phase)
 );
-create index transfer_debit on transfer (debit_account, id);
-create index transfer_credit on transfer (credit_account, id);
+create unique index transfer_key_resolved on transfer_key (kind, ref) where phase in ('post','void');
 
 -- +goose StatementBegin
 create function refuse_change() returns trigger language plpgsql as $$
@@ -64,23 +75,21 @@ create trigger transfer_immutable before update or delete on transfer
   for each row execute function refuse_change();
 create trigger transfer_kept before truncate on transfer
   for each statement execute function refuse_change();
+create trigger transfer_key_immutable before update or delete on transfer_key
+  for each row execute function refuse_change();
+create trigger transfer_key_kept before truncate on transfer_key
+  for each statement execute function refuse_change();
 create trigger account_kept before delete on account
   for each row execute function refuse_change();
+create trigger account_emptied before truncate on account
+  for each statement execute function refuse_change();
 
--- +goose StatementBegin
-create function account_guard() returns trigger language plpgsql as $$
-begin
-  if (new.id, new.kind, new.owner, new.currency, new.normal)
-       is distinct from (old.id, old.kind, old.owner, old.currency, old.normal)
-     or new.debits_posted < old.debits_posted or new.credits_posted < old.credits_posted then
-    raise exception 'account %: identity is fixed and posted totals only grow', old.id
-      using errcode = 'integrity_constraint_violation';
-  end if;
-  return new;
-end $$;
--- +goose StatementEnd
-create trigger account_guarded before update on account
-  for each row execute function account_guard();
+-- An account's identity is fixed and its posted totals only grow.
+create trigger account_guarded before update on account for each row
+  when ((new.id, new.kind, new.owner, new.currency, new.normal)
+          is distinct from (old.id, old.kind, old.owner, old.currency, old.normal)
+        or new.debits_posted < old.debits_posted or new.credits_posted < old.credits_posted)
+  execute function refuse_change();
 
 -- owner: ledger
 -- The one row of this database's instance. The host never changes: it is part of every id.
@@ -189,39 +198,46 @@ create table month (
   opened_at timestamptz not null,
   closed_at timestamptz,
   reminded_at timestamptz,                 -- when unanswered Likes were told again in grace
+  frozen_at timestamptz,                   -- when settlement began: no answer counts after it
   settled_at timestamptz,
   check ((closed_at is null) = (state = 'open')),
+  check (frozen_at is null or state <> 'open'),
+  check (state <> 'settled' or frozen_at is not null),
   check ((settled_at is not null) = (state = 'settled'))
 );
 create unique index month_one_open on month ((true)) where state = 'open';
 
 -- owner: ledger
 -- A giver's click on a thing in a month; our members are the only rows here. It carries no amount.
+-- A partition per month.
 create table flattr (
-  id uuid primary key,
+  id uuid not null,
   giver bigint not null references member (id),
   thing bigint not null references thing (id),
   period char(7) not null references month (period),
   state text not null check (state in
     ('unfunded','sent','held','accepted','rejected','undone','carried','expired')),
   reason text,
-  carries uuid unique references flattr (id),
+  carries uuid,                            -- the flattr of an earlier month that it goes on with
   carry_count int not null default 0 check (carry_count between 0 and 3),
   made_at timestamptz not null,
   answered_at timestamptz,
   undone_at timestamptz,
   check ((state = 'rejected') = (reason is not null)),
   check ((state = 'undone') = (undone_at is not null)),
-  check (state not in ('accepted','rejected','held') or answered_at is not null)
-);
-create unique index flattr_once on flattr (giver, thing, period) where state <> 'undone';
+  check (state not in ('accepted','rejected','held') or answered_at is not null),
+  primary key (id, period),
+  unique (carries, period)
+) partition by list (period);
+-- It is unique, lists a giver's month, and is all that settlement reads.
+create unique index flattr_once on flattr (period, giver, thing) include (state) where state <> 'undone';
 create index flattr_thing on flattr (thing);
-create index flattr_period on flattr (period, giver, thing);
 
 -- owner: ledger
--- A Like that another instance's giver sent us; one row per id, so order and repetition don't matter.
+-- A Like that another instance's giver sent us; one row per id, so order and repetition don't matter: what
+-- comes for an id is serialised by it. A partition per month, and one for months that aren't ours.
 create table received_flattr (
-  id text primary key,
+  id text not null,
   giver text not null,
   peer bigint not null references peer (id),
   object text not null,
@@ -235,8 +251,10 @@ create table received_flattr (
   answered_at timestamptz,
   undone_at timestamptz,
   check ((answer = 'reject') = (reason is not null)),
-  check ((answer = 'tentative') = (answered_at is null))
-);
+  check ((answer = 'tentative') = (answered_at is null)),
+  primary key (id, period)
+) partition by list (period);
+create table received_flattr_other partition of received_flattr default;
 create index received_flattr_key on received_flattr (button, period, giver);
 
 -- owner: ledger
@@ -249,34 +267,55 @@ create table tombstone (
 );
 
 -- owner: ledger
--- What a giver's budget holds back for one month: a pending transfer until settlement posts it.
+-- What a giver's budget holds back for one month: a pending transfer. When the month is settled, it is
+-- posted if the giver has shares in it, and rolls over if not. Released: a larger one took its place.
 create table reservation (
   id bigint generated always as identity primary key,
   member bigint not null references member (id),
   period char(7) not null references month (period),
   amount bigint not null check (amount > 0),
-  state text not null check (state in ('reserved','settled','rolled','released')),
+  state text not null check (state in ('reserved','released')),
   created_at timestamptz not null
 );
-create unique index reservation_once on reservation (member, period) where state <> 'released';
+create unique index reservation_once on reservation (period, member) include (id, amount) where state <> 'released';
 
 -- owner: ledger
--- A settled month's split: one row per finally accepted flattr, never changed.
-create table share (
-  id bigint generated always as identity primary key,
-  period char(7) not null references month (period),
-  giver bigint not null references member (id),
-  flattr uuid not null unique references flattr (id),
-  thing bigint not null references thing (id),
-  amount bigint not null check (amount >= 0),
-  claim bigint
+-- A month that has just opened, or got money back from a settlement, and whose budgets are being
+-- reserved, in order of the members' ids.
+create table reserving (
+  period char(7) primary key references month (period),
+  upto bigint not null
 );
-create index share_giver on share (period, giver);
-create index share_claim on share (claim);
+
+-- owner: ledger
+-- A settled month's split: one row per finally accepted flattr, never changed. A month's partition is
+-- built aside and attached with the settlement.
+create table share (
+  period char(7) not null,
+  giver bigint not null,
+  thing bigint not null,
+  amount bigint not null check (amount >= 0),
+  primary key (giver, thing, period)
+) partition by list (period);
 create trigger share_immutable before update or delete on share
   for each row execute function refuse_change();
 create trigger share_kept before truncate on share
   for each statement execute function refuse_change();
+
+-- owner: ledger
+-- How far a settlement is, and what it came to: rows and micro-units.
+create table settlement (
+  period char(7) primary key references month (period),
+  stage text not null check (stage in ('splitting','indexing','checking','publishing','settled')),
+  givers bigint not null default 0 check (givers >= 0),      -- whose budgets are to be settled
+  done bigint not null default 0 check (done between 0 and givers),
+  flattrs bigint not null default 0 check (flattrs >= 0),    -- that got a share
+  amount bigint not null default 0 check (amount >= 0),      -- of all shares
+  rolled bigint not null default 0 check (rolled >= 0),      -- of budgets without a flattr
+  began_at timestamptz not null,
+  ended_at timestamptz,
+  check ((ended_at is null) = (stage <> 'settled'))
+);
 
 -- owner: ledger
 -- What this instance's own givers gave a member of this instance in a month.
@@ -322,7 +361,6 @@ create table claim (
   check ((state = 'confirmed') = (confirmed_at is not null)),
   unique (direction, peer, period, currency, n)
 );
-alter table share add foreign key (claim) references claim (id);
 
 -- owner: ledger
 create table claim_line (
@@ -339,10 +377,14 @@ create table claim_line (
 -- owner: ledger
 -- Money that came back from a refused line to its giver: at most once per share.
 create table share_return (
-  share bigint primary key references share (id),
+  id bigint generated always as identity primary key,
+  giver bigint not null references member (id),
+  thing bigint not null references thing (id),
+  period char(7) not null,
   claim bigint not null references claim (id),
   amount bigint not null check (amount > 0),
-  created_at timestamptz not null
+  created_at timestamptz not null,
+  unique (giver, thing, period)
 );
 create trigger share_return_immutable before update or delete on share_return
   for each row execute function refuse_change();

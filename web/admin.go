@@ -68,11 +68,41 @@ func (s *Site) createInvite(w http.ResponseWriter, r *http.Request, v visit) err
 }
 
 func (s *Site) adminMonths(w http.ResponseWriter, r *http.Request, v visit) error {
-	all, err := s.ledger.Months(r.Context())
-	if err != nil {
+	var p monthsPage
+	var err error
+	if p.Months, err = s.ledger.Months(r.Context()); err != nil {
 		return err
 	}
-	return s.show(w, r, v, "adminmonths", all)
+	if p.Settlements, err = s.ledger.Settlements(r.Context()); err != nil {
+		return err
+	}
+	return s.show(w, r, v, "adminmonths", p)
+}
+
+// monthsPage are all months, and what their settlements came to.
+type monthsPage struct {
+	Months      []ledger.Month
+	Settlements []ledger.Settlement
+}
+
+// Running are the settlements that haven't ended.
+func (p monthsPage) Running() (all []ledger.Settlement) {
+	for _, s := range p.Settlements {
+		if s.EndedAt == nil {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// Of is a month's settlement, nil if it has none or it hasn't ended.
+func (p monthsPage) Of(period string) *ledger.Settlement {
+	for _, s := range p.Settlements {
+		if s.Period == period && s.EndedAt != nil {
+			return &s
+		}
+	}
+	return nil
 }
 
 // claimsPage is a part of all claims.

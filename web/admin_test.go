@@ -167,6 +167,10 @@ func TestPeers(t *testing.T) {
 	b.get("/admin/peers").says(".cards", "frozen", "two different answers")
 	b.submit("/admin/peers/unfreeze").wants(200, "/admin/peers").says(".notice", "Claims go on")
 	b.get("/admin/months").says("tbody", "December 2026", "open", "November 2026", "settled")
+	if _, err := s.a.Pool.Exec(ctx, `insert into settlement (period, stage, givers, done, began_at) values ('2026-12', 'splitting', 70000, 5000, $1)`, s.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/admin/months").says(".running", "December 2026 is being settled", "5000 of 70000 givers")
 }
 
 func TestPayto(t *testing.T) {

@@ -141,6 +141,7 @@ func builtKeys(t *testing.T) map[string]string {
 		"unknown-payee", "deleted")
 	add("refused.", "", "other")
 	add("monthstate.", "", "open", "closed", "settled")
+	add("settlement.", "", "splitting", "indexing", "checking", "publishing")
 	add("claim.", "", ledger.Offered, ledger.ClaimTaken, ledger.Refused, ledger.Superseded, ledger.Confirmed)
 	add("claims.", "", "out", "in")
 	add("source.", "", "available", ledger.ClaimTaken, ledger.Confirmed)

@@ -31,6 +31,7 @@ var crashes = []crash{
 	{from: "close", armed: [3]string{"close.locked", "close.answered", "close.before-commit"}},
 	{from: "close", armed: [3]string{"close.committed", "accept.rendered", "settle.locked"}},
 	{from: "close", armed: [3]string{"settle.split", "accept.delivered", "settle.booked"}, brief: true},
+	{from: "close", armed: [3]string{"settle.frozen", "settle.built", "reserve.committed"}, brief: true},
 
 	// Rendered is signed and stored, but not sent; delivered is answered with 202, but not noted.
 	{from: "settle", armed: [3]string{"settle.before-commit", "settle.committed", "claim.rendered"}},

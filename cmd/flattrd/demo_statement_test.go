@@ -35,8 +35,8 @@ func TestDemoStatement(t *testing.T) {
 		t.Error(err)
 	}
 	for _, c := range []struct{ alter, back, says string }{
-		{`update share set amount = amount + 1 where id = (select min(id) from share)`,
-			`update share set amount = amount - 1 where id = (select min(id) from share)`, "a.localhost"},
+		{`update share set amount = amount + 1 where (giver, thing, period) = (select giver, thing, period from share order by 1, 2, 3 limit 1)`,
+			`update share set amount = amount - 1 where (giver, thing, period) = (select giver, thing, period from share order by 1, 2, 3 limit 1)`, "a.localhost"},
 		{`update account set credits_posted = credits_posted + 10000 where kind = 'payable'`,
 			`update account set credits_posted = credits_posted - 10000 where kind = 'payable'`, "owes"},
 		{`update account set credits_posted = credits_posted + 10000 where kind = 'means'`,

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"migrations/privatepg": {},
 	"ledger/journal":       {},
 	"ledger":               {"ledger/journal"},
+	"ledger/bench":         {"ledger", "ledger/journal"},
 	"ledger/ledgertest":    {"ledger", "ledger/journal", "migrations", "migrations/privatepg"},
 	"federation/vocab":     {},
 	"federation/signature": {},

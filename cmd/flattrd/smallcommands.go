@@ -116,26 +116,6 @@ func (c checkCommand) Run(ctx context.Context, d *Database) error {
 	return nil
 }
 
-// settleCommand does what the timer does, now.
-type settleCommand struct{}
-
-// Run closes and settles what is due and lists the months.
-func (settleCommand) Run(ctx context.Context, d *Database) error {
-	b, err := openBooks(ctx, d, "", nil)
-	if err != nil {
-		return err
-	}
-	defer b.stop()
-	if err := b.Tick(ctx); err != nil {
-		return err
-	}
-	months, err := b.Months(ctx)
-	for _, m := range months {
-		fmt.Println(m.Period, m.State)
-	}
-	return err
-}
-
 // adminCommand groups what an operator does on the machine.
 type adminCommand struct {
 	Operator operatorCommand `cmd:"" help:"Make a member who runs the instance. The password is read from standard input."`

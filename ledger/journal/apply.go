@@ -51,13 +51,13 @@ func readIDs(named pgx.Rows) (map[Account]int64, error) {
 	return ids, err
 }
 
-// openReservations finds what Posted and Void entries resolve. The unique pending_id makes two
-// resolutions impossible even if both saw it open.
+// openReservations finds what Posted and Void entries resolve. That they are open is known: the key that
+// resolves them was free.
 const openReservations = `
-	select p.kind, p.ref, p.id, p.debit_account, p.credit_account, p.amount
+	select p.kind, p.ref, p.debit_account, p.credit_account, p.amount
 	from unnest($1::text[], $2::bigint[]) as k (kind, ref)
-	join transfer p using (kind, ref)
-	where p.phase = 'pending' and not exists (select from transfer f where f.pending_id = p.id)`
+	join transfer_key h on h.kind = k.kind and h.ref = k.ref and h.phase = 'pending'
+	join transfer p on p.id = h.transfer and p.batch = h.batch`
 
 // resolving are the keys of the reservations that entries resolve.
 func resolving(entries []Entry) (kinds []string, refs []int64) {
@@ -73,11 +73,8 @@ func readReservations(reserved pgx.Rows) (map[key]row, error) {
 	held := map[key]row{}
 	k := key{phase: Pending}
 	var r row
-	var id int64
-	_, err := pgx.ForEachRow(reserved, []any{&k.kind, &k.ref, &id, &r.debit, &r.credit, &r.reserved}, func() error {
-		one, pending := r, id
-		one.pending = &pending
-		held[k] = one
+	_, err := pgx.ForEachRow(reserved, []any{&k.kind, &k.ref, &r.debit, &r.credit, &r.reserved}, func() error {
+		held[k] = r
 		return nil
 	})
 	return held, err
@@ -90,18 +87,16 @@ func resolve(entries []Entry, ids map[Account]int64, held map[key]row) ([]row, e
 	for _, e := range entries {
 		r := row{debit: ids[e.Debit], credit: ids[e.Credit]}
 		if e.Phase == Posted || e.Phase == Void {
-			k := key{e.Kind, e.Ref, Pending}
 			var ok bool
-			if r, ok = held[k]; !ok {
+			if r, ok = held[key{e.Kind, e.Ref, Pending}]; !ok {
 				return nil, fmt.Errorf("%w: %s %d", ErrPending, e.Kind, e.Ref)
 			}
-			delete(held, k)
 		}
 		r.Entry = e
 		if e.Phase == Void {
 			r.Amount = r.reserved
 		}
-		if r.pending != nil && r.Amount > r.reserved {
+		if r.reserved > 0 && r.Amount > r.reserved {
 			return nil, fmt.Errorf("%w: %s %d posts more than it reserved", ErrOverdraft, e.Kind, e.Ref)
 		}
 		if r.Amount <= 0 {
@@ -178,14 +173,14 @@ const changeAccounts = `
 	  as u (id, d, c, dp, cp)
 	where a.id = u.id`
 
-var transferColumns = []string{"kind", "ref", "phase", "pending_id", "debit_account", "credit_account",
-	"currency", "amount", "period", "booked_at"}
+var transferColumns = []string{"id", "batch", "kind", "ref", "phase", "debit_account", "credit_account",
+	"currency", "amount", "booked_at"}
 
 // transfers are rows in the order of transferColumns.
 func (b Book) transfers(rows []row) pgx.CopyFromSource {
 	return pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		r := rows[i]
-		return []any{r.Kind, r.Ref, r.Phase, r.pending, r.debit, r.credit, b.Currency, r.Amount, b.Period, b.At}, nil
+		return []any{r.id, b.Period, r.Kind, r.Ref, r.Phase, r.debit, r.credit, b.Currency, r.Amount, b.At}, nil
 	})
 }
 

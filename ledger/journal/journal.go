@@ -8,7 +8,8 @@
 // which is a new transfer. The rules stand twice, in Go before writing and as CHECKs in the tables.
 //
 // The idempotency key of a transfer is derived, never random: (kind, ref, phase), where ref is the
-// id of the business row that the transfer books. Post is the only writer of money.
+// id of the business row that the transfer books. Post is the writer of money; a month's settlement,
+// which is too large for it, is built aside and attached (see Settlement).
 package journal
 
 import (
@@ -67,6 +68,8 @@ type Entry struct {
 	Debit  Account
 	Credit Account
 	Amount int64 // micro-units, > 0
+
+	id int64 // its transfer's
 }
 
 // Book is where Post writes: a transaction, its time, the month it books in and the currency.
@@ -81,23 +84,34 @@ type Book struct {
 type row struct {
 	Entry
 	debit, credit int64
-	pending       *int64
 	reserved      int64
 }
 
 // Post writes the entries in one go, netted per account. Entries whose key exists with the same
 // body, in the books or earlier among the entries, are left as they are; with another body nothing
-// is written and ErrReused is returned.
+// may be kept and ErrReused is returned: the transaction is to be rolled back.
 // Accounts are created as needed, then locked in id order over the union of all entries, so that
 // two batches can't deadlock.
 //
 // All statements stand here; what is made of their results is computed beside them.
 func Post(ctx context.Context, b Book, entries ...Entry) error {
-	kinds, refs, phases := keys(entries)
-	known, _ := b.Tx.Query(ctx, knownTransfers, kinds, refs, phases) // an error is in what it returns
-	entries, err := fresh(entries, known)
+	entries, err := distinct(entries)
 	if err != nil || len(entries) == 0 {
 		return err
+	}
+	kinds, refs, phases := keys(entries)
+	made, _ := b.Tx.Query(ctx, insertKeys, kinds, refs, phases, b.Period) // an error is in what it returns
+	numbers, err := readNumbers(made)
+	if err != nil {
+		return err
+	}
+	entries, again := known(entries, numbers)
+	if len(again) > 0 {
+		kinds, refs, phases = keys(again)
+		first, _ := b.Tx.Query(ctx, knownTransfers, kinds, refs, phases)
+		if err := checkAgain(again, first); err != nil || len(entries) == 0 {
+			return err
+		}
 	}
 	kinds, owners := accounts(entries)
 	if _, err := b.Tx.Exec(ctx, openAccounts, kinds, owners, b.Currency); err != nil {
@@ -131,38 +145,31 @@ func Post(ctx context.Context, b Book, entries ...Entry) error {
 	return err
 }
 
+// insertKeys takes the keys that are free, and numbers their transfers. In order, so that two batches
+// with the same keys wait instead of deadlocking.
+const insertKeys = `
+	insert into transfer_key (kind, ref, phase, transfer, batch)
+	select kind, ref, phase, nextval('transfer_id'), $4
+	from (select * from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase) order by 1, 2, 3) k
+	on conflict do nothing
+	returning kind, ref, phase, transfer`
+
 // knownTransfers finds what of a batch is in the books.
 const knownTransfers = `
 	select t.kind, t.ref, t.phase, d.kind, d.owner, c.kind, c.owner, t.amount
 	from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase)
-	join transfer t using (kind, ref, phase)
+	join transfer_key h using (kind, ref, phase)
+	join transfer t on t.id = h.transfer and t.batch = h.batch
 	join account d on d.id = t.debit_account
 	join account c on c.id = t.credit_account`
-
-// fresh drops the entries that are already in the books, or stand earlier in the batch.
-func fresh(entries []Entry, known pgx.Rows) ([]Entry, error) {
-	seen, err := collectKnown(known)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
-		k := key{e.Kind, e.Ref, e.Phase}
-		old, ok := seen[k]
-		if ok && !old.same(e) {
-			err = fmt.Errorf("%w: %s %d %s", ErrReused, e.Kind, e.Ref, e.Phase)
-		}
-		if !ok {
-			seen[k] = e // a key may stand twice in one batch, too
-		}
-		return ok
-	}), err
-}
 
 type key struct {
 	kind  string
 	ref   int64
 	phase string
 }
+
+func (e Entry) key() key { return key{e.Kind, e.Ref, e.Phase} }
 
 func keys(entries []Entry) (kinds []string, refs []int64, phases []string) {
 	for _, e := range entries {
@@ -171,15 +178,61 @@ func keys(entries []Entry) (kinds []string, refs []int64, phases []string) {
 	return kinds, refs, phases
 }
 
-func collectKnown(r pgx.Rows) (map[key]Entry, error) {
+// distinct drops what stands earlier in the batch.
+func distinct(entries []Entry) ([]Entry, error) {
+	seen := map[key]Entry{}
+	var err error
+	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		old, ok := seen[e.key()]
+		if ok && !old.same(e) {
+			err = e.reused()
+		}
+		seen[e.key()] = e
+		return ok
+	}), err
+}
+
+func (e Entry) reused() error { return fmt.Errorf("%w: %s %d %s", ErrReused, e.Kind, e.Ref, e.Phase) }
+
+func readNumbers(made pgx.Rows) (map[key]int64, error) {
+	numbers := map[key]int64{}
+	var k key
+	var id int64
+	_, err := pgx.ForEachRow(made, []any{&k.kind, &k.ref, &k.phase, &id}, func() error { numbers[k] = id; return nil })
+	return numbers, err
+}
+
+// known parts the entries that got a number from those whose key was taken before.
+func known(entries []Entry, numbers map[key]int64) (fresh, again []Entry) {
+	for _, e := range entries {
+		if id, ok := numbers[e.key()]; ok {
+			e.id = id
+			fresh = append(fresh, e)
+		} else {
+			again = append(again, e)
+		}
+	}
+	return fresh, again
+}
+
+// checkAgain compares repeated entries with what the first said. A Posted or Void that isn't there was
+// kept out by the other of the two.
+func checkAgain(again []Entry, first pgx.Rows) error {
 	seen := map[key]Entry{}
 	var e Entry
-	_, err := pgx.ForEachRow(r, []any{&e.Kind, &e.Ref, &e.Phase, &e.Debit.Kind, &e.Debit.Owner,
-		&e.Credit.Kind, &e.Credit.Owner, &e.Amount}, func() error {
-		seen[key{e.Kind, e.Ref, e.Phase}] = e
-		return nil
-	})
-	return seen, err
+	if _, err := pgx.ForEachRow(first, []any{&e.Kind, &e.Ref, &e.Phase, &e.Debit.Kind, &e.Debit.Owner,
+		&e.Credit.Kind, &e.Credit.Owner, &e.Amount}, func() error { seen[e.key()] = e; return nil }); err != nil {
+		return err
+	}
+	for _, e := range again {
+		switch old, ok := seen[e.key()]; {
+		case !ok:
+			return fmt.Errorf("%w: %s %d", ErrPending, e.Kind, e.Ref)
+		case !old.same(e):
+			return e.reused()
+		}
+	}
+	return nil
 }
 
 // same tells whether a repeated entry says what the first said.

@@ -12,14 +12,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
-	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
 
 // TestAgainstAModel posts random batches — new entries, whole and partial posts, voids, repetitions,
 // conflicting repetitions — and holds the books against maps, after every batch.
 func TestAgainstAModel(t *testing.T) {
 	t.Parallel()
-	pool, ctx := ledgertest.DB(t), context.Background()
+	pool, ctx := empty(t), context.Background()
 	rapid.Check(t, func(rt *rapid.T) {
 		tx, err := pool.Begin(ctx)
 		if err != nil {

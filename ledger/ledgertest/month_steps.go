@@ -112,8 +112,9 @@ func (m *Months) startAt(i *Instance, first int64) {
 	_, err := i.Pool.Exec(context.Background(), fmt.Sprintf(`do $$ declare c record; begin
 		for c in select table_name, column_name from information_schema.columns
 		  where table_schema = 'public' and is_identity = 'YES' and table_name !~ '^(river|goose|test)_' loop
-		  execute format('alter table %%I alter column %%I restart with %d', c.table_name, c.column_name);
-		end loop; end $$`, first))
+		  execute format('alter table %%I alter column %%I restart with %[1]d', c.table_name, c.column_name);
+		end loop;
+		perform setval('transfer_id', %[1]d); end $$`, first))
 	m.must(err)
 }
 

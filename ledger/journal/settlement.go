@@ -1,0 +1,146 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Settlement is the batch of transfers that resolves a month's reservations, one for each, and gives the
+// money on: too many for Post. It is built aside, in a table that nobody reads, and attached with the balances in one
+// transaction. Whoever builds holds a lock that keeps others from building the same month.
+type Settlement struct {
+	Period   string // the month that is settled
+	Currency string
+	At       time.Time
+}
+
+func (s Settlement) batch() string { return s.Period + "/settlement" }
+func (s Settlement) table() string { return Partition(s.batch()) }
+
+// Prepare makes the empty table, in place of one that a crash left.
+func (s Settlement) Prepare(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, fmt.Sprintf(`
+		drop table if exists %[1]s;
+		create table %[1]s (like transfer including defaults including constraints, check (batch = '%[2]s'))`, s.table(), s.batch()))
+	return err
+}
+
+// Resolution posts or voids one reservation whole.
+type Resolution struct {
+	Ref    int64 // the reservation
+	Posted bool
+	Debit  int64 // id of its debit account
+	Credit int64
+	Amount int64
+}
+
+// Add puts a resolution of a kind into the batch.
+func (s Settlement) Add(rows *CopyRows, kind string, r Resolution) {
+	phase := Void
+	if r.Posted {
+		phase = Posted
+	}
+	s.row(rows, Entry{Kind: kind, Ref: r.Ref, Phase: phase, Amount: r.Amount}, r.Debit, r.Credit)
+}
+
+func (s Settlement) row(rows *CopyRows, e Entry, debit, credit int64) {
+	rows.Row(9)
+	rows.Text(s.batch())
+	rows.Text(e.Kind)
+	rows.Int(e.Ref)
+	rows.Text(e.Phase)
+	rows.Int(debit)
+	rows.Int(credit)
+	rows.Text(s.Currency)
+	rows.Int(e.Amount)
+	rows.Time(s.At)
+}
+
+// Send writes added transfers.
+func (s Settlement) Send(ctx context.Context, conn *pgconn.PgConn, rows *CopyRows) error {
+	return rows.Send(ctx, conn, s.table(), "batch, kind, ref, phase, debit_account, credit_account, currency, amount, booked_at")
+}
+
+// Index ends the building.
+func (s Settlement) Index(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, fmt.Sprintf(`
+		alter table %[1]s add primary key (id, batch);
+		create trigger kept before truncate on %[1]s for each statement execute function refuse_change()`, s.table()))
+	return err
+}
+
+// Sums are what a batch holds.
+type Sums struct{ Posts, Voids, Posted, Voided int64 }
+
+// Sums adds the batch up.
+func (s Settlement) Sums(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) (v Sums, err error) {
+	err = q.QueryRow(ctx, `
+		select count(*) filter (where phase = 'post'), count(*) filter (where phase = 'void'),
+		  coalesce(sum(amount) filter (where phase = 'post'), 0)::bigint,
+		  coalesce(sum(amount) filter (where phase = 'void'), 0)::bigint from `+s.table()).
+		Scan(&v.Posts, &v.Voids, &v.Posted, &v.Voided)
+	return v, err
+}
+
+// Attach adds single transfers and books the batch: the balances of all its accounts, and the table as a
+// partition. No other money moves meanwhile: the accounts are as many as the givers, and locking them one
+// by one takes as long as changing them. Reading goes on.
+func (s Settlement) Attach(ctx context.Context, tx pgx.Tx, singles ...Entry) error {
+	if _, err := tx.Exec(ctx, `lock table account in exclusive mode`); err != nil {
+		return err
+	}
+	if err := s.addSingles(ctx, tx, singles); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf(changeReserved, s.table())); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf(changeOthers, s.table())); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf(`alter table transfer attach partition %s for values in ('%s')`, s.table(), s.batch()))
+	return err
+}
+
+func (s Settlement) addSingles(ctx context.Context, tx pgx.Tx, singles []Entry) error {
+	kinds, owners := accounts(singles)
+	if _, err := tx.Exec(ctx, openAccounts, kinds, owners, s.Currency); err != nil {
+		return fmt.Errorf("open accounts: %w", err)
+	}
+	named, _ := tx.Query(ctx, namedAccounts, kinds, owners, s.Currency)
+	ids, err := readIDs(named)
+	if err != nil {
+		return err
+	}
+	var rows CopyRows
+	for _, e := range singles {
+		s.row(&rows, e, ids[e.Debit], ids[e.Credit])
+	}
+	return s.Send(ctx, tx.Conn().PgConn(), &rows)
+}
+
+// changeReserved takes from whom it was reserved, each of whom has one reservation in the batch.
+const changeReserved = `
+	update account a set
+	  debits_pending = a.debits_pending - t.amount,
+	  debits_posted = a.debits_posted + case t.phase when 'post' then t.amount else 0 end
+	from %s t where t.phase in ('post', 'void') and a.id = t.debit_account`
+
+// changeOthers changes the few accounts on all other sides.
+const changeOthers = `
+	update account a set credits_pending = a.credits_pending - t.held,
+	  credits_posted = a.credits_posted + t.credits, debits_posted = a.debits_posted + t.debits
+	from (
+	  select account, sum(held) as held, sum(credits) as credits, sum(debits) as debits from (
+	    select credit_account as account, case phase when 'single' then 0 else amount end as held,
+	      case phase when 'void' then 0 else amount end as credits, 0 as debits from %[1]s
+	    union all
+	    select debit_account, 0, 0, amount from %[1]s where phase = 'single') s
+	  group by account) t
+	where a.id = t.account`

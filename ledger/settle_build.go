@@ -1,0 +1,233 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// Givers are settled in pieces of settleChunk ids, by up to settleWorkers at a time, each of which has a
+// connection of its own. A worker holds one piece in memory.
+const (
+	settleChunk   = 5000
+	settleWorkers = 2
+)
+
+// building is a settlement that is being built aside.
+type building struct {
+	l        *Ledger
+	period   string
+	batch    journal.Settlement
+	clearing int64
+	done     atomic.Int64 // givers
+
+	mu     sync.Mutex
+	sums   []given // of each worker: a thing may stand in it twice
+	given  []given // what each thing got, sorted by payee and object
+	totals totals
+}
+
+// totals are what a settlement comes to.
+type totals struct {
+	givers, flattrs          int64 // flattrs: that got a share
+	posts                    int64 // givers with a flattr
+	reserved, shared, rolled int64 // micro-units: reserved = shared + rolled
+}
+
+// table is the month's partition of shares.
+func (b *building) table() string { return "share_" + strings.ReplaceAll(b.period, "-", "_") }
+
+// build makes the month's shares and transfers, in tables that nobody reads yet. What a crash left of an
+// earlier attempt goes away first. conn holds the settlement's lock.
+func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month) (*building, error) {
+	b := &building{l: l, period: m.Period,
+		batch: journal.Settlement{Period: m.Period, Currency: l.inst.Currency, At: *m.FrozenAt}}
+	run, err := b.prepare(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.stage(ctx, conn, "splitting"); err != nil {
+		return nil, err
+	}
+	if err := b.split(ctx, conn, run); err != nil {
+		return nil, err
+	}
+	b.given = b.gather()
+	failpoint("settle.split")
+	if err := b.stage(ctx, conn, "indexing"); err != nil {
+		return nil, err
+	}
+	if err := b.index(ctx, conn); err != nil {
+		return nil, err
+	}
+	if err := b.stage(ctx, conn, "checking"); err != nil {
+		return nil, err
+	}
+	if err := b.check(ctx, conn); err != nil {
+		return nil, err
+	}
+	return b, b.stage(ctx, conn, "publishing")
+}
+
+// givers are a run of ids of members, both ends included.
+type givers struct{ first, last int64 }
+
+// prepare makes the empty tables and returns whose budgets are to be settled.
+func (b *building) prepare(ctx context.Context, conn *pgx.Conn) (run givers, err error) {
+	if _, err := conn.Exec(ctx, fmt.Sprintf(`
+		drop table if exists %[1]s;
+		create table %[1]s (like share including constraints, check (period = '%[2]s'))`, b.table(), b.period)); err != nil {
+		return run, err
+	}
+	if err := b.batch.Prepare(ctx, conn); err != nil {
+		return run, err
+	}
+	if err := conn.QueryRow(ctx, `
+		select count(*), coalesce(sum(amount), 0)::bigint, coalesce(min(member), 0), coalesce(max(member), -1)
+		from reservation where period = $1 and state <> 'released'`, b.period).
+		Scan(&b.totals.givers, &b.totals.reserved, &run.first, &run.last); err != nil {
+		return run, err
+	}
+	if _, err := conn.Exec(ctx, `
+		insert into settlement (period, stage, givers, began_at) values ($1, 'splitting', $2, $3)
+		on conflict (period) do update set stage = 'splitting', givers = excluded.givers, done = 0, began_at = excluded.began_at`,
+		b.period, b.totals.givers, b.l.Now()); err != nil {
+		return run, err
+	}
+	err = conn.QueryRow(ctx, `
+		select coalesce(max(id), 0) from account where kind = 'clearing' and owner = 0 and currency = $1`, b.l.inst.Currency).
+		Scan(&b.clearing)
+	return run, err
+}
+
+// stage tells whoever looks how far it is.
+func (b *building) stage(ctx context.Context, conn *pgx.Conn, stage string) error {
+	_, err := conn.Exec(ctx, `update settlement set stage = $2, done = $3 where period = $1`, b.period, stage, b.done.Load())
+	return err
+}
+
+// split has the givers split, and tells once a second how many are done.
+func (b *building) split(ctx context.Context, conn *pgx.Conn, run givers) error {
+	work, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	next.Store(run.first - 1)
+	for range min(settleWorkers, (run.last-run.first)/settleChunk+1) {
+		work.Go(func() error { return b.worker(ctx, &next, run.last) })
+	}
+	finished := make(chan error, 1)
+	go func() { finished <- work.Wait() }()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-finished:
+			return err
+		case <-tick.C:
+			if err := b.stage(ctx, conn, "splitting"); err != nil && ctx.Err() == nil {
+				b.l.log.WarnContext(ctx, "the settlement's progress can't be told", "code", "settle.progress", "err", err)
+			}
+		}
+	}
+}
+
+// worker splits one piece after the other, until the last giver.
+func (b *building) worker(ctx context.Context, next *atomic.Int64, last int64) error {
+	conn, err := b.l.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	p := &piece{b: b, conn: conn, at: map[int64]int32{}}
+	defer b.add(p)
+	for {
+		upto := next.Add(settleChunk)
+		if upto-settleChunk >= last {
+			return nil
+		}
+		if err := p.settle(ctx, upto-settleChunk, upto); err != nil {
+			return err
+		}
+	}
+}
+
+// gather makes one sum for each thing.
+func (b *building) gather() []given {
+	all := b.sums
+	slices.SortFunc(all, func(x, y given) int {
+		return cmp.Or(cmp.Compare(x.payee, y.payee), cmp.Compare(x.object, y.object))
+	})
+	n := 0
+	for _, g := range all {
+		if n > 0 && all[n-1].object == g.object {
+			all[n-1].flattrs += g.flattrs
+			all[n-1].amount += g.amount
+			continue
+		}
+		all[n] = g
+		n++
+	}
+	return all[:n]
+}
+
+// index ends the building of both tables, at the same time.
+func (b *building) index(ctx context.Context, conn *pgx.Conn) error {
+	other, err := b.l.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer other.Close(context.WithoutCancel(ctx))
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { return b.batch.Index(ctx, other) })
+	work.Go(func() error {
+		_, err := conn.Exec(ctx, fmt.Sprintf(`
+			alter table %[1]s add primary key (giver, thing, period);
+			create trigger kept before truncate on %[1]s for each statement execute function refuse_change()`, b.table()))
+		return err
+	})
+	return work.Wait()
+}
+
+// check adds up what was built, in the database, and compares it with what was computed here and with what
+// it was computed from (protocol §10.3).
+func (b *building) check(ctx context.Context, conn *pgx.Conn) error {
+	var shares, shared, accepted int64
+	if err := conn.QueryRow(ctx, `select count(*), coalesce(sum(amount), 0)::bigint from `+b.table()).Scan(&shares, &shared); err != nil {
+		return err
+	}
+	if err := conn.QueryRow(ctx, `select count(*) from flattr where period = $1 and state = 'accepted'`, b.period).Scan(&accepted); err != nil {
+		return err
+	}
+	sums, err := b.batch.Sums(ctx, conn)
+	if err != nil {
+		return err
+	}
+	given := int64(0)
+	for _, g := range b.given {
+		given += g.amount
+	}
+	t := b.totals
+	for _, c := range []struct {
+		what       string
+		have, want int64
+	}{
+		{"flattrs that were split", t.flattrs, accepted}, {"shares", shares, accepted}, {"sum of the shares", shared, t.shared},
+		{"sum of what the things got", given, t.shared}, {"sum of the budgets", t.shared + t.rolled, t.reserved},
+		{"budgets posted", sums.Posts, t.posts}, {"budgets rolled over", sums.Voids, t.givers - t.posts},
+		{"sum of the budgets posted", sums.Posted, t.shared}, {"sum of the budgets rolled over", sums.Voided, t.rolled},
+	} {
+		if c.have != c.want {
+			return fmt.Errorf("%w: settlement of %s: %s: %d, want %d", ErrInvariant, b.period, c.what, c.have, c.want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
+)
+
+// piece is a run of givers that a worker has in memory; its buffers serve one run after the other.
+type piece struct {
+	b    *building
+	conn *pgx.Conn
+
+	budgets []budgetToSplit
+	clicks  []click
+
+	shares    journal.CopyRows
+	transfers journal.CopyRows
+	splitter  splitter
+	scratch   []byte
+
+	// What this worker has given so far, by thing.
+	at   map[int64]int32 // a thing's place in sums
+	sums []given
+	totals
+}
+
+type budgetToSplit struct {
+	Reservation int64
+	Member      int64
+	Amount      int64
+	Account     int64 // the giver's means
+	Name        string
+}
+
+// click is an accepted flattr; at is its thing's place in the worker's sums.
+type click struct {
+	giver, thing int64
+	at           int32
+}
+
+// settle reads, splits and writes the givers after one up to another.
+func (p *piece) settle(ctx context.Context, after, upto int64) error {
+	if err := p.read(ctx, after, upto); err != nil {
+		return err
+	}
+	if err := p.place(ctx); err != nil {
+		return err
+	}
+	if err := p.split(); err != nil {
+		return err
+	}
+	if err := p.shares.Send(ctx, p.conn.PgConn(), p.b.table(), "period, giver, thing, amount"); err != nil {
+		return err
+	}
+	if err := p.b.batch.Send(ctx, p.conn.PgConn(), &p.transfers); err != nil {
+		return err
+	}
+	p.b.done.Add(int64(len(p.budgets)))
+	return nil
+}
+
+// read reads budgets and clicks, both in order of the givers.
+func (p *piece) read(ctx context.Context, after, upto int64) (err error) {
+	found, err := p.conn.Query(ctx, `
+		select r.id, r.member, r.amount, a.id, m.name
+		from reservation r join member m on m.id = r.member
+		join account a on a.kind = 'means' and a.owner = r.member and a.currency = $4
+		where r.period = $1 and r.state <> 'released' and r.member > $2 and r.member <= $3
+		  and m.id > $2 and m.id <= $3 and a.owner > $2 and a.owner <= $3
+		order by r.member`, p.b.period, after, upto, p.b.batch.Currency)
+	if err != nil {
+		return err
+	}
+	p.budgets = p.budgets[:0]
+	var one budgetToSplit
+	if _, err := pgx.ForEachRow(found, []any{&one.Reservation, &one.Member, &one.Amount, &one.Account, &one.Name},
+		func() error { p.budgets = append(p.budgets, one); return nil }); err != nil {
+		return err
+	}
+	found, err = p.conn.Query(ctx, `
+		select giver, thing from flattr
+		where period = $1 and state = 'accepted' and giver > $2 and giver <= $3 order by giver, thing`, p.b.period, after, upto)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	p.clicks = p.clicks[:0]
+	for found.Next() { // bigints as they come, in binary: scanning them by reflection takes longer than splitting
+		v := found.RawValues()
+		p.clicks = append(p.clicks, click{giver: int64(binary.BigEndian.Uint64(v[0])), thing: int64(binary.BigEndian.Uint64(v[1]))})
+	}
+	return found.Err()
+}
+
+// place finds each click's thing, and reads those that this worker hasn't met.
+func (p *piece) place(ctx context.Context) error {
+	var unknown []int64
+	for i := range p.clicks {
+		at, ok := p.at[p.clicks[i].thing]
+		if !ok {
+			at = int32(len(p.sums))
+			p.at[p.clicks[i].thing] = at
+			p.sums = append(p.sums, given{})
+			unknown = append(unknown, p.clicks[i].thing)
+		}
+		p.clicks[i].at = at
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	type thing struct {
+		ID           int64
+		IRI, Payee   string
+		Member, Peer int64
+	}
+	found, err := p.conn.Query(ctx, `
+		select id, iri, payee, coalesce(member, 0) as member, coalesce(peer, 0) as peer from thing where id = any($1)`, unknown)
+	if err != nil {
+		return err
+	}
+	var t thing
+	_, err = pgx.ForEachRow(found, []any{&t.ID, &t.IRI, &t.Payee, &t.Member, &t.Peer}, func() error {
+		p.sums[p.at[t.ID]] = given{object: t.IRI, payee: t.Payee, member: t.Member, peer: t.Peer}
+		return nil
+	})
+	return err
+}
+
+// split divides each budget over its giver's clicks. Both are in order of the givers.
+func (p *piece) split() error {
+	rest := p.clicks
+	for _, budget := range p.budgets {
+		n := 0
+		for n < len(rest) && rest[n].giver == budget.Member {
+			n++
+		}
+		p.b.batch.Add(&p.transfers, kindBudget, journal.Resolution{Ref: budget.Reservation, Posted: n > 0,
+			Debit: budget.Account, Credit: p.b.clearing, Amount: budget.Amount})
+		if n == 0 {
+			p.rolled += budget.Amount
+			continue
+		}
+		p.posts, p.flattrs, p.shared = p.posts+1, p.flattrs+int64(n), p.shared+budget.Amount
+		p.share(budget, rest[:n])
+		rest = rest[n:]
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: member %d has accepted flattrs in %s and no budget", ErrInvariant, rest[0].giver, p.b.period)
+	}
+	return nil
+}
+
+// share writes one giver's shares.
+func (p *piece) share(budget budgetToSplit, mine []click) {
+	giver := p.b.l.inst.MemberIRI(budget.Name)
+	parts := p.splitter.split(budget.Amount, len(mine), func(i int) Tie {
+		return tieOf(&p.scratch, p.b.period, giver, p.sums[mine[i].at].object)
+	})
+	for i, part := range parts {
+		p.shares.Row(4)
+		p.shares.Text(p.b.period)
+		p.shares.Int(budget.Member)
+		p.shares.Int(mine[i].thing)
+		p.shares.Int(part)
+		sum := &p.sums[mine[i].at]
+		sum.flattrs++
+		sum.amount += part
+	}
+}
+
+// add adds what a worker did to the whole.
+func (b *building) add(p *piece) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.totals.posts += p.posts
+	b.totals.flattrs += p.flattrs
+	b.totals.shared += p.shared
+	b.totals.rolled += p.rolled
+	b.sums = append(b.sums, p.sums...)
+}
