@@ -256,11 +256,7 @@ func (tx *Tx) judgeLines(ctx context.Context, lines []Line) (stored []ClaimLine,
 		return nil, 0, err
 	}
 	for i, line := range lines {
-		things, err := line.thingsJSON()
-		if err != nil {
-			return nil, 0, err
-		}
-		s := ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things}
+		s := ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
 		if s.Member, s.Refused = judgePayee(names[i], found); s.Refused != nil {
 			refused++
 		}

@@ -181,11 +181,7 @@ func (tx *Tx) offer(p Peer, period string, n int32, lines []Line) (c Claim, stor
 		IRI: tx.l.inst.ClaimIRI(p.Host, period, tx.l.inst.Currency, n), LineCount: int32(len(lines))}
 	stored = make([]ClaimLine, len(lines))
 	for i, line := range lines {
-		things, err := line.thingsJSON()
-		if err != nil {
-			return c, nil, err
-		}
-		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things}
+		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
 		c.Amount += line.Amount
 	}
 	c.Digest, err = LinesDigest(lines)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gowebpki/jcs"
 )
@@ -29,52 +30,79 @@ type LineThing struct {
 
 const untold = -1
 
-// The members are in JCS's order, so that what has nothing to escape is canonical as it is written.
-type lineJSON struct {
-	Amount string      `json:"amount"`
-	Payee  string      `json:"payee"`
-	Things []thingJSON `json:"things"`
-}
-
+// thingJSON is a line's thing as it is stored and told.
 type thingJSON struct {
-	Amount  string `json:"amount,omitempty"`
+	Amount  string `json:"amount"`
 	Flattrs int64  `json:"flattrs"`
 	Object  string `json:"object"`
 }
 
-func (l Line) wire() lineJSON {
-	w := lineJSON{Payee: l.Payee, Amount: strconv.FormatInt(l.Amount, 10), Things: make([]thingJSON, len(l.Things))}
-	for i, t := range l.Things {
-		w.Things[i] = thingJSON{Object: t.Object, Flattrs: t.Flattrs}
-		if t.Amount != untold {
-			w.Things[i].Amount = strconv.FormatInt(t.Amount, 10)
-		}
-	}
-	return w
-}
-
 // LinesDigest is "sha-256:" and the hex SHA-256 over the JCS (RFC 8785) of the array of all lines.
 func LinesDigest(lines []Line) (string, error) {
-	wire := make([]lineJSON, len(lines))
+	raw := []byte{'['}
 	for i, l := range lines {
-		wire[i] = l.wire()
+		if i > 0 {
+			raw = append(raw, ',')
+		}
+		raw = l.appendJSON(raw)
 	}
-	plain, err := json.Marshal(wire)
-	if err != nil {
-		return "", err
-	}
-	canonical := plain
-	if bytes.ContainsFunc(plain, func(r rune) bool { return r == '\\' || r > 0x7e }) { // JCS may write this in another way
-		if canonical, err = jcs.Transform(plain); err != nil {
+	raw = append(raw, ']')
+	if bytes.ContainsFunc(raw, func(r rune) bool { return r == '\\' || r > 0x7e }) { // JCS may write this in another way
+		var err error
+		if raw, err = jcs.Transform(raw); err != nil {
 			return "", err
 		}
 	}
-	sum := sha256.Sum256(canonical)
+	sum := sha256.Sum256(raw)
 	return "sha-256:" + hex.EncodeToString(sum[:]), nil
 }
 
+// appendJSON writes a line with its members in JCS's order, so that what has nothing to escape is canonical
+// as it is. A month's claims are many thousand lines; by reflection they take as long as the split.
+func (l Line) appendJSON(b []byte) []byte {
+	b = append(b, `{"amount":"`...)
+	b = strconv.AppendInt(b, l.Amount, 10)
+	b = append(b, `","payee":`...)
+	b = appendString(b, l.Payee)
+	b = append(b, `,"things":`...)
+	b = l.appendThings(b)
+	return append(b, '}')
+}
+
+func (l Line) appendThings(b []byte) []byte {
+	b = append(b, '[')
+	for i, t := range l.Things {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '{')
+		if t.Amount != untold {
+			b = append(b, `"amount":"`...)
+			b = strconv.AppendInt(b, t.Amount, 10)
+			b = append(b, `",`...)
+		}
+		b = append(b, `"flattrs":`...)
+		b = strconv.AppendInt(b, t.Flattrs, 10)
+		b = append(b, `,"object":`...)
+		b = appendString(b, t.Object)
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}
+
+// appendString writes a JSON string.
+func appendString(b []byte, s string) []byte {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || strings.ContainsRune(`"\<>&`, r) }) {
+		quoted, _ := json.Marshal(s) // a string can always be
+		return append(b, quoted...)
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
 // thingsJSON is the stored form of a line's things.
-func (l Line) thingsJSON() ([]byte, error) { return json.Marshal(l.wire().Things) }
+func (l Line) thingsJSON() []byte { return l.appendThings(nil) }
 
 // readThings is its inverse.
 func readThings(stored []byte) ([]LineThing, error) {

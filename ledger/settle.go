@@ -65,8 +65,12 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 	if err != nil {
 		return err
 	}
-	failpoint("settle.built")
-	return l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
+	ready := b.finish(ctx, conn)
+	err = l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b, ready) })
+	if unfinished := ready(); err == nil { // the connection is closed after this
+		err = unfinished
+	}
+	return err
 }
 
 const lockSettlement = `select pg_advisory_lock(hashtextextended('settlement ' || $1, 0))`
@@ -81,8 +85,8 @@ func (l *Ledger) session(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// publish makes a built settlement the books.
-func (tx *Tx) publish(ctx context.Context, b *building) error {
+// publish makes a settlement the books, as soon as it is built and its sums are found right.
+func (tx *Tx) publish(ctx context.Context, b *building, ready func() error) error {
 	m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, b.period))
 	if err != nil || m.State == "settled" {
 		return err
@@ -99,13 +103,16 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
+	failpoint("settle.booked")
+	if err := ready(); err != nil {
+		return err
+	}
 	if err := booked(b.batch.Attach(ctx, tx, append(earnings, claims...)...)); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, fmt.Sprintf(`alter table share attach partition %s for values in ('%s')`, b.table(), b.period)); err != nil {
 		return err
 	}
-	failpoint("settle.booked")
 	if err := tx.carry(ctx, b.period, open); err != nil {
 		return err
 	}

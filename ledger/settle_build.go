@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -64,19 +65,31 @@ func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month) (*building,
 	}
 	b.given = b.gather()
 	failpoint("settle.split")
-	if err := b.stage(ctx, conn, "indexing"); err != nil {
-		return nil, err
+	return b, nil
+}
+
+// finish indexes and checks what was split. Meanwhile the publication has its own part of the work; ready
+// waits and tells how it ended.
+func (b *building) finish(ctx context.Context, conn *pgx.Conn) (ready func() error) {
+	done := make(chan error, 1)
+	go func() { done <- b.indexAndCheck(ctx, conn) }()
+	return sync.OnceValue(func() error { return <-done })
+}
+
+func (b *building) indexAndCheck(ctx context.Context, conn *pgx.Conn) error {
+	for _, stage := range []struct {
+		name string
+		work func(context.Context, *pgx.Conn) error
+	}{{"indexing", b.index}, {"checking", b.check}} {
+		if err := b.stage(ctx, conn, stage.name); err != nil {
+			return err
+		}
+		if err := stage.work(ctx, conn); err != nil {
+			return err
+		}
 	}
-	if err := b.index(ctx, conn); err != nil {
-		return nil, err
-	}
-	if err := b.stage(ctx, conn, "checking"); err != nil {
-		return nil, err
-	}
-	if err := b.check(ctx, conn); err != nil {
-		return nil, err
-	}
-	return b, b.stage(ctx, conn, "publishing")
+	failpoint("settle.built")
+	return b.stage(ctx, conn, "publishing")
 }
 
 // givers are a run of ids of members, both ends included.
@@ -160,23 +173,27 @@ func (b *building) worker(ctx context.Context, next *atomic.Int64, last int64) e
 	}
 }
 
-// gather makes one sum for each thing.
+// gather makes one sum for each thing, sorted by payee and object. Payees are sorted first, because they
+// are few: comparing all things by two texts takes longer.
 func (b *building) gather() []given {
-	all := b.sums
-	slices.SortFunc(all, func(x, y given) int {
-		return cmp.Or(cmp.Compare(x.payee, y.payee), cmp.Compare(x.object, y.object))
-	})
-	n := 0
-	for _, g := range all {
-		if n > 0 && all[n-1].object == g.object {
-			all[n-1].flattrs += g.flattrs
-			all[n-1].amount += g.amount
-			continue
-		}
-		all[n] = g
-		n++
+	byPayee := map[string][]given{}
+	for _, g := range b.sums {
+		byPayee[g.payee] = append(byPayee[g.payee], g)
 	}
-	return all[:n]
+	all := make([]given, 0, len(b.sums))
+	for _, payee := range slices.Sorted(maps.Keys(byPayee)) {
+		mine := byPayee[payee]
+		slices.SortFunc(mine, func(x, y given) int { return cmp.Compare(x.object, y.object) })
+		for i, g := range mine {
+			if i > 0 && mine[i-1].object == g.object { // another worker's
+				all[len(all)-1].flattrs += g.flattrs
+				all[len(all)-1].amount += g.amount
+				continue
+			}
+			all = append(all, g)
+		}
+	}
+	return all
 }
 
 // index ends the building of both tables, at the same time.

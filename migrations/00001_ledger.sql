@@ -254,8 +254,11 @@ create table received_flattr (
   check ((answer = 'tentative') = (answered_at is null)),
   primary key (id, period)
 ) partition by list (period);
-create table received_flattr_other partition of received_flattr default;
 create index received_flattr_key on received_flattr (button, period, giver);
+
+-- owner: ledger
+-- Likes of months that aren't ours.
+create table received_flattr_other partition of received_flattr default;
 
 -- owner: ledger
 -- An Undo that came before its Like: the Like, when it arrives, is dead.

@@ -18,11 +18,13 @@ import (
 	"github.com/fedflattr/flattrd/ledger"
 )
 
-// lines are those of the books without the months, which pass by themselves.
+// lines are those of the books without the months, which pass and are settled by themselves.
 func (s *subject) lines(t *testing.T) string {
 	t.Helper()
 	all := must[[]string](t)(s.books.Lines(t.Context()))
-	return strings.Join(slices.DeleteFunc(all, func(line string) bool { return strings.HasPrefix(line, "month ") }), "\n")
+	return strings.Join(slices.DeleteFunc(all, func(line string) bool {
+		return strings.HasPrefix(line, "month ") || strings.HasPrefix(line, "settlement ")
+	}), "\n")
 }
 
 // L1: the same claim a hundred times, from two sides, over forty days: one posting, one answer.
