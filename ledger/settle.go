@@ -48,45 +48,47 @@ func (l *Ledger) freeze(ctx context.Context, period string) (m Month, err error)
 
 // settle builds and publishes, unless another process has meanwhile.
 func (l *Ledger) settle(ctx context.Context, period string) error {
-	conn, err := l.session(ctx)
-	if err != nil {
+	return l.withSession(ctx, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, lockSettlement, period); err != nil { // it ends with the connection
+			return err
+		}
+		m, err := row[Month](conn.Query(ctx, `select `+monthColumns+` from month where period = $1`, period))
+		if err != nil || m.State == "settled" {
+			return err
+		}
+		failpoint("settle.locked")
+		b, err := l.build(ctx, conn, m)
+		if err != nil {
+			return err
+		}
+		b.finish(ctx, conn)
+		b.given = b.things.gather(b.workers)
+		err = l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
+		if unfinished := b.built(); err == nil { // the connection is closed after this
+			err = unfinished
+		}
 		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx)) // and with it goes the lock
-	if _, err := conn.Exec(ctx, lockSettlement, period); err != nil {
-		return err
-	}
-	m, err := row[Month](conn.Query(ctx, `select `+monthColumns+` from month where period = $1`, period))
-	if err != nil || m.State == "settled" {
-		return err
-	}
-	failpoint("settle.locked")
-	b, err := l.build(ctx, conn, m)
-	if err != nil {
-		return err
-	}
-	ready := b.finish(ctx, conn)
-	err = l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b, ready) })
-	if unfinished := ready(); err == nil { // the connection is closed after this
-		err = unfinished
-	}
-	return err
+	})
 }
 
 const lockSettlement = `select pg_advisory_lock(hashtextextended('settlement ' || $1, 0))`
 
-// session is a connection of settlement's own: it would take too many of the pool's.
-func (l *Ledger) session(ctx context.Context) (*pgx.Conn, error) {
-	config := l.pool.Config().ConnConfig.Copy()
-	// What is built aside needn't outlive a crash of the server: the publishing commit waits for all of it.
-	config.RuntimeParams["synchronous_commit"] = "off"
-	config.RuntimeParams["maintenance_work_mem"] = "256MB"
-	config.RuntimeParams["application_name"] = "flattrd settlement"
-	return pgx.ConnectConfig(ctx, config)
+// withSession opens a connection for as long as f runs: settlement would take too many of the pool's. What
+// is built aside needn't outlive a crash of the server: the publishing commit waits for all of it.
+func (l *Ledger) withSession(ctx context.Context, f func(conn *pgx.Conn) error) error {
+	conn, err := pgx.ConnectConfig(ctx, l.pool.Config().ConnConfig.Copy())
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, `set synchronous_commit = off; set maintenance_work_mem = '256MB'`); err != nil {
+		return err
+	}
+	return f(conn)
 }
 
 // publish makes a settlement the books, as soon as it is built and its sums are found right.
-func (tx *Tx) publish(ctx context.Context, b *building, ready func() error) error {
+func (tx *Tx) publish(ctx context.Context, b *building) error {
 	m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, b.period))
 	if err != nil || m.State == "settled" {
 		return err
@@ -103,11 +105,17 @@ func (tx *Tx) publish(ctx context.Context, b *building, ready func() error) erro
 	if err != nil {
 		return err
 	}
-	failpoint("settle.booked")
-	if err := ready(); err != nil {
+	if err := b.booked(); err != nil { // the batch is indexed, and complete but for these
 		return err
 	}
-	if err := booked(b.batch.Attach(ctx, tx, append(earnings, claims...)...)); err != nil {
+	if err := booked(b.batch.Book(ctx, tx, append(earnings, claims...)...)); err != nil {
+		return err
+	}
+	failpoint("settle.booked")
+	if err := b.built(); err != nil {
+		return err
+	}
+	if err := b.batch.Attach(ctx, tx); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, fmt.Sprintf(`alter table share attach partition %s for values in ('%s')`, b.table(), b.period)); err != nil {

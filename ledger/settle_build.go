@@ -1,11 +1,8 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,10 +29,16 @@ type building struct {
 	clearing int64
 	done     atomic.Int64 // givers
 
-	mu     sync.Mutex
-	sums   []given // of each worker: a thing may stand in it twice
-	given  []given // what each thing got, sorted by payee and object
-	totals totals
+	run    givers
+	things catalogue
+	filled chan struct{} // closed when things are
+
+	mu      sync.Mutex
+	workers [][]sum // what the things got of each worker
+	given   []given // what each thing got, sorted by payee and object
+	totals  totals
+
+	booked, built func() error // wait until the transfers, and until all, is indexed and checked
 }
 
 // totals are what a settlement comes to.
@@ -52,41 +55,47 @@ func (b *building) table() string { return "share_" + strings.ReplaceAll(b.perio
 // earlier attempt goes away first. conn holds the settlement's lock.
 func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month) (*building, error) {
 	b := &building{l: l, period: m.Period,
+		things: catalogue{at: map[int64]int32{}}, filled: make(chan struct{}),
 		batch: journal.Settlement{Period: m.Period, Currency: l.inst.Currency, At: *m.FrozenAt}}
-	run, err := b.prepare(ctx, conn)
-	if err != nil {
+	if err := b.prepare(ctx, conn); err != nil {
 		return nil, err
 	}
-	if err := b.stage(ctx, conn, "splitting"); err != nil {
+	if err := b.split(ctx, conn); err != nil {
 		return nil, err
 	}
-	if err := b.split(ctx, conn, run); err != nil {
-		return nil, err
-	}
-	b.given = b.gather()
 	failpoint("settle.split")
 	return b, nil
 }
 
-// finish indexes and checks what was split. Meanwhile the publication has its own part of the work; ready
-// waits and tells how it ended.
-func (b *building) finish(ctx context.Context, conn *pgx.Conn) (ready func() error) {
-	done := make(chan error, 1)
-	go func() { done <- b.indexAndCheck(ctx, conn) }()
-	return sync.OnceValue(func() error { return <-done })
+// finish indexes and checks what was split. Meanwhile the publication does its own part of the work; it
+// waits where it needs what is made here.
+func (b *building) finish(ctx context.Context, conn *pgx.Conn) {
+	transfers, all := make(chan error, 1), make(chan error, 1)
+	b.booked, b.built = sync.OnceValue(func() error { return <-transfers }), sync.OnceValue(func() error { return <-all })
+	go func() {
+		err := b.stage(ctx, conn, "indexing")
+		if err == nil {
+			err = b.batch.Index(ctx, conn)
+		}
+		transfers <- err
+		if err == nil {
+			err = b.indexAndCheck(ctx, conn)
+		}
+		all <- err
+	}()
 }
 
 func (b *building) indexAndCheck(ctx context.Context, conn *pgx.Conn) error {
-	for _, stage := range []struct {
-		name string
-		work func(context.Context, *pgx.Conn) error
-	}{{"indexing", b.index}, {"checking", b.check}} {
-		if err := b.stage(ctx, conn, stage.name); err != nil {
-			return err
-		}
-		if err := stage.work(ctx, conn); err != nil {
-			return err
-		}
+	if _, err := conn.Exec(ctx, fmt.Sprintf(`
+		alter table %[1]s add primary key (giver, thing, period);
+		create trigger kept before truncate on %[1]s for each statement execute function refuse_change()`, b.table())); err != nil {
+		return err
+	}
+	if err := b.stage(ctx, conn, "checking"); err != nil {
+		return err
+	}
+	if err := b.check(ctx, conn); err != nil {
+		return err
 	}
 	failpoint("settle.built")
 	return b.stage(ctx, conn, "publishing")
@@ -95,32 +104,31 @@ func (b *building) indexAndCheck(ctx context.Context, conn *pgx.Conn) error {
 // givers are a run of ids of members, both ends included.
 type givers struct{ first, last int64 }
 
-// prepare makes the empty tables and returns whose budgets are to be settled.
-func (b *building) prepare(ctx context.Context, conn *pgx.Conn) (run givers, err error) {
+// prepare makes the empty tables and finds whose budgets are to be settled.
+func (b *building) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, fmt.Sprintf(`
 		drop table if exists %[1]s;
 		create table %[1]s (like share including constraints, check (period = '%[2]s'))`, b.table(), b.period)); err != nil {
-		return run, err
+		return err
 	}
 	if err := b.batch.Prepare(ctx, conn); err != nil {
-		return run, err
+		return err
 	}
 	if err := conn.QueryRow(ctx, `
 		select count(*), coalesce(sum(amount), 0)::bigint, coalesce(min(member), 0), coalesce(max(member), -1)
 		from reservation where period = $1 and state <> 'released'`, b.period).
-		Scan(&b.totals.givers, &b.totals.reserved, &run.first, &run.last); err != nil {
-		return run, err
+		Scan(&b.totals.givers, &b.totals.reserved, &b.run.first, &b.run.last); err != nil {
+		return err
 	}
 	if _, err := conn.Exec(ctx, `
 		insert into settlement (period, stage, givers, began_at) values ($1, 'splitting', $2, $3)
 		on conflict (period) do update set stage = 'splitting', givers = excluded.givers, done = 0, began_at = excluded.began_at`,
 		b.period, b.totals.givers, b.l.Now()); err != nil {
-		return run, err
+		return err
 	}
-	err = conn.QueryRow(ctx, `
+	return conn.QueryRow(ctx, `
 		select coalesce(max(id), 0) from account where kind = 'clearing' and owner = 0 and currency = $1`, b.l.inst.Currency).
 		Scan(&b.clearing)
-	return run, err
 }
 
 // stage tells whoever looks how far it is.
@@ -129,13 +137,26 @@ func (b *building) stage(ctx context.Context, conn *pgx.Conn, stage string) erro
 	return err
 }
 
+// small tells whether all givers are one piece: then the one connection that is there does everything.
+func (g givers) small() bool { return g.last-g.first < settleChunk }
+
 // split has the givers split, and tells once a second how many are done.
-func (b *building) split(ctx context.Context, conn *pgx.Conn, run givers) error {
-	work, ctx := errgroup.WithContext(ctx)
+func (b *building) split(ctx context.Context, conn *pgx.Conn) error {
 	var next atomic.Int64
-	next.Store(run.first - 1)
-	for range min(settleWorkers, (run.last-run.first)/settleChunk+1) {
-		work.Go(func() error { return b.worker(ctx, &next, run.last) })
+	next.Store(b.run.first - 1)
+	if b.run.small() {
+		if err := b.things.fill(ctx, conn); err != nil {
+			return err
+		}
+		close(b.filled)
+		return b.work(ctx, conn, &next)
+	}
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error { defer close(b.filled); return b.things.fill(ctx, conn) })
+	for range settleWorkers {
+		work.Go(func() error {
+			return b.l.withSession(ctx, func(conn *pgx.Conn) error { return b.work(ctx, conn, &next) })
+		})
 	}
 	finished := make(chan error, 1)
 	go func() { finished <- work.Wait() }()
@@ -146,6 +167,7 @@ func (b *building) split(ctx context.Context, conn *pgx.Conn, run givers) error 
 		case err := <-finished:
 			return err
 		case <-tick.C:
+			<-b.filled // conn is free
 			if err := b.stage(ctx, conn, "splitting"); err != nil && ctx.Err() == nil {
 				b.l.log.WarnContext(ctx, "the settlement's progress can't be told", "code", "settle.progress", "err", err)
 			}
@@ -153,18 +175,13 @@ func (b *building) split(ctx context.Context, conn *pgx.Conn, run givers) error 
 	}
 }
 
-// worker splits one piece after the other, until the last giver.
-func (b *building) worker(ctx context.Context, next *atomic.Int64, last int64) error {
-	conn, err := b.l.session(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	p := &piece{b: b, conn: conn, at: map[int64]int32{}}
+// work splits one piece after the other, until the last giver.
+func (b *building) work(ctx context.Context, conn *pgx.Conn, next *atomic.Int64) error {
+	p := &piece{b: b, conn: conn}
 	defer b.add(p)
 	for {
 		upto := next.Add(settleChunk)
-		if upto-settleChunk >= last {
+		if upto-settleChunk >= b.run.last {
 			return nil
 		}
 		if err := p.settle(ctx, upto-settleChunk, upto); err != nil {
@@ -173,55 +190,14 @@ func (b *building) worker(ctx context.Context, next *atomic.Int64, last int64) e
 	}
 }
 
-// gather makes one sum for each thing, sorted by payee and object. Payees are sorted first, because they
-// are few: comparing all things by two texts takes longer.
-func (b *building) gather() []given {
-	byPayee := map[string][]given{}
-	for _, g := range b.sums {
-		byPayee[g.payee] = append(byPayee[g.payee], g)
-	}
-	all := make([]given, 0, len(b.sums))
-	for _, payee := range slices.Sorted(maps.Keys(byPayee)) {
-		mine := byPayee[payee]
-		slices.SortFunc(mine, func(x, y given) int { return cmp.Compare(x.object, y.object) })
-		for i, g := range mine {
-			if i > 0 && mine[i-1].object == g.object { // another worker's
-				all[len(all)-1].flattrs += g.flattrs
-				all[len(all)-1].amount += g.amount
-				continue
-			}
-			all = append(all, g)
-		}
-	}
-	return all
-}
-
-// index ends the building of both tables, at the same time.
-func (b *building) index(ctx context.Context, conn *pgx.Conn) error {
-	other, err := b.l.session(ctx)
-	if err != nil {
-		return err
-	}
-	defer other.Close(context.WithoutCancel(ctx))
-	work, ctx := errgroup.WithContext(ctx)
-	work.Go(func() error { return b.batch.Index(ctx, other) })
-	work.Go(func() error {
-		_, err := conn.Exec(ctx, fmt.Sprintf(`
-			alter table %[1]s add primary key (giver, thing, period);
-			create trigger kept before truncate on %[1]s for each statement execute function refuse_change()`, b.table()))
-		return err
-	})
-	return work.Wait()
-}
-
 // check adds up what was built, in the database, and compares it with what was computed here and with what
 // it was computed from (protocol §10.3).
 func (b *building) check(ctx context.Context, conn *pgx.Conn) error {
 	var shares, shared, accepted int64
-	if err := conn.QueryRow(ctx, `select count(*), coalesce(sum(amount), 0)::bigint from `+b.table()).Scan(&shares, &shared); err != nil {
+	if err := conn.QueryRow(ctx, `select count(*) from flattr where period = $1 and state = 'accepted'`, b.period).Scan(&accepted); err != nil {
 		return err
 	}
-	if err := conn.QueryRow(ctx, `select count(*) from flattr where period = $1 and state = 'accepted'`, b.period).Scan(&accepted); err != nil {
+	if err := conn.QueryRow(ctx, `select count(*), coalesce(sum(amount), 0)::bigint from `+b.table()).Scan(&shares, &shared); err != nil {
 		return err
 	}
 	sums, err := b.batch.Sums(ctx, conn)
@@ -229,8 +205,10 @@ func (b *building) check(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	given := int64(0)
-	for _, g := range b.given {
-		given += g.amount
+	for _, sums := range b.workers {
+		for _, s := range sums {
+			given += s.amount
+		}
 	}
 	t := b.totals
 	for _, c := range []struct {

@@ -23,9 +23,7 @@ type piece struct {
 	splitter  splitter
 	scratch   []byte
 
-	// What this worker has given so far, by thing.
-	at   map[int64]int32 // a thing's place in sums
-	sums []given
+	sums []sum // what this worker has given so far, by the things' places
 	totals
 }
 
@@ -37,7 +35,7 @@ type budgetToSplit struct {
 	Name        string
 }
 
-// click is an accepted flattr; at is its thing's place in the worker's sums.
+// click is an accepted flattr; at is its thing's place in the catalogue.
 type click struct {
 	giver, thing int64
 	at           int32
@@ -48,7 +46,8 @@ func (p *piece) settle(ctx context.Context, after, upto int64) error {
 	if err := p.read(ctx, after, upto); err != nil {
 		return err
 	}
-	if err := p.place(ctx); err != nil {
+	<-p.b.filled
+	if err := p.b.things.place(ctx, p.conn, p.clicks); err != nil {
 		return err
 	}
 	if err := p.split(); err != nil {
@@ -97,42 +96,11 @@ func (p *piece) read(ctx context.Context, after, upto int64) (err error) {
 	return found.Err()
 }
 
-// place finds each click's thing, and reads those that this worker hasn't met.
-func (p *piece) place(ctx context.Context) error {
-	var unknown []int64
-	for i := range p.clicks {
-		at, ok := p.at[p.clicks[i].thing]
-		if !ok {
-			at = int32(len(p.sums))
-			p.at[p.clicks[i].thing] = at
-			p.sums = append(p.sums, given{})
-			unknown = append(unknown, p.clicks[i].thing)
-		}
-		p.clicks[i].at = at
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	type thing struct {
-		ID           int64
-		IRI, Payee   string
-		Member, Peer int64
-	}
-	found, err := p.conn.Query(ctx, `
-		select id, iri, payee, coalesce(member, 0) as member, coalesce(peer, 0) as peer from thing where id = any($1)`, unknown)
-	if err != nil {
-		return err
-	}
-	var t thing
-	_, err = pgx.ForEachRow(found, []any{&t.ID, &t.IRI, &t.Payee, &t.Member, &t.Peer}, func() error {
-		p.sums[p.at[t.ID]] = given{object: t.IRI, payee: t.Payee, member: t.Member, peer: t.Peer}
-		return nil
-	})
-	return err
-}
-
 // split divides each budget over its giver's clicks. Both are in order of the givers.
 func (p *piece) split() error {
+	p.b.things.mu.RLock()
+	defer p.b.things.mu.RUnlock()
+	p.sums = append(p.sums, make([]sum, len(p.b.things.all)-len(p.sums))...)
 	rest := p.clicks
 	for _, budget := range p.budgets {
 		n := 0
@@ -159,7 +127,7 @@ func (p *piece) split() error {
 func (p *piece) share(budget budgetToSplit, mine []click) {
 	giver := p.b.l.inst.MemberIRI(budget.Name)
 	parts := p.splitter.split(budget.Amount, len(mine), func(i int) Tie {
-		return tieOf(&p.scratch, p.b.period, giver, p.sums[mine[i].at].object)
+		return tieOf(&p.scratch, p.b.period, giver, p.b.things.all[mine[i].at].object)
 	})
 	for i, part := range parts {
 		p.shares.Row(4)
@@ -181,5 +149,5 @@ func (b *building) add(p *piece) {
 	b.totals.flattrs += p.flattrs
 	b.totals.shared += p.shared
 	b.totals.rolled += p.rolled
-	b.sums = append(b.sums, p.sums...)
+	b.workers = append(b.workers, p.sums)
 }

@@ -35,7 +35,7 @@ create sequence transfer_id;
 -- ('2026-11/settlement'), which is built aside and attached.
 create table transfer (
   id bigint not null default nextval('transfer_id'),
-  batch text not null check (batch ~ '^[0-9]{4}-(0[1-9]|1[0-2])(/settlement)?$'),
+  batch text not null,                     -- the partitions are the only ones that there are
   kind text not null check (kind in
     ('deposit','budget','earning','claim','return','line','payment','payment_short',
      'receipt','receipt_excess','allocation','withdrawal')),
@@ -232,6 +232,8 @@ create table flattr (
 -- It is unique, lists a giver's month, and is all that settlement reads.
 create unique index flattr_once on flattr (period, giver, thing) include (state) where state <> 'undone';
 create index flattr_thing on flattr (thing);
+-- Those that wait for something: few, and looked for by month.
+create index flattr_waiting on flattr (period, giver) where state in ('unfunded','sent','held');
 
 -- owner: ledger
 -- A Like that another instance's giver sent us; one row per id, so order and repetition don't matter: what
@@ -324,7 +326,7 @@ create table settlement (
 -- What this instance's own givers gave a member of this instance in a month.
 create table earning (
   id bigint generated always as identity primary key,
-  period char(7) not null references month (period),
+  period char(7) not null,
   member bigint not null references member (id),
   flattrs int not null check (flattrs > 0),
   amount bigint not null check (amount > 0),

@@ -16,14 +16,15 @@ import (
 
 // floor copies the settled month's lines, taken out before, into an empty table and builds its index.
 func floor(ctx context.Context, pool *pgxpool.Pool) (copied, indexed float64, err error) {
-	config := pool.Config().ConnConfig.Copy()
-	config.RuntimeParams["synchronous_commit"] = "off" // as the settlement's own connections
-	config.RuntimeParams["maintenance_work_mem"] = "256MB"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig.Copy())
 	if err != nil {
 		return 0, 0, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	// As much memory as the settlement's own index gets. Both are on the disk when they are done.
+	if _, err := conn.Exec(ctx, `set maintenance_work_mem = '256MB'`); err != nil {
+		return 0, 0, err
+	}
 	lines, err := os.CreateTemp("", "flattrd-bench-*")
 	if err != nil {
 		return 0, 0, err

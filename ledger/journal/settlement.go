@@ -65,7 +65,7 @@ func (s Settlement) Send(ctx context.Context, conn *pgconn.PgConn, rows *CopyRow
 	return rows.Send(ctx, conn, s.table(), "batch, kind, ref, phase, debit_account, credit_account, currency, amount, booked_at")
 }
 
-// Index ends the building.
+// Index ends the building; only single transfers come after it.
 func (s Settlement) Index(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, fmt.Sprintf(`
 		alter table %[1]s add primary key (id, batch);
@@ -88,10 +88,10 @@ func (s Settlement) Sums(ctx context.Context, q interface {
 	return v, err
 }
 
-// Attach adds single transfers and books the batch: the balances of all its accounts, and the table as a
-// partition. No other money moves meanwhile: the accounts are as many as the givers, and locking them one
-// by one takes as long as changing them. Reading goes on.
-func (s Settlement) Attach(ctx context.Context, tx pgx.Tx, singles ...Entry) error {
+// Book adds single transfers to the indexed batch and changes the balances of all its accounts. No other
+// money moves until the transaction ends: the accounts are as many as the givers, and locking them one by
+// one takes as long as changing them. Reading goes on.
+func (s Settlement) Book(ctx context.Context, tx pgx.Tx, singles ...Entry) error {
 	if _, err := tx.Exec(ctx, `lock table account in exclusive mode`); err != nil {
 		return err
 	}
@@ -101,9 +101,12 @@ func (s Settlement) Attach(ctx context.Context, tx pgx.Tx, singles ...Entry) err
 	if _, err := tx.Exec(ctx, fmt.Sprintf(changeReserved, s.table())); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, fmt.Sprintf(changeOthers, s.table())); err != nil {
-		return err
-	}
+	_, err := tx.Exec(ctx, fmt.Sprintf(changeOthers, s.table()))
+	return err
+}
+
+// Attach makes the booked batch a partition.
+func (s Settlement) Attach(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, fmt.Sprintf(`alter table transfer attach partition %s for values in ('%s')`, s.table(), s.batch()))
 	return err
 }
