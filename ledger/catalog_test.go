@@ -156,7 +156,11 @@ func describe(t *testing.T, pool *pgxpool.Pool, name string) table {
 		from pg_constraint f
 		join pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
 		join pg_attribute k on k.attrelid = f.confrelid and k.attnum = f.confkey[1]
-		where f.contype = 'f' and f.conrelid = $1::text::regclass order by f.oid`, name) {
+		where f.contype = 'f' and f.conrelid = $1::text::regclass
+		union all -- a reference that a trigger holds stands in the column's comment
+		select jsonb_build_object('column', a.attname, 'target', r[1], 'key', r[2])::text
+		from pg_attribute a, regexp_match(col_description(a.attrelid, a.attnum), '^references (\w+) \((\w+)\)') r
+		where a.attrelid = $1::text::regclass and r is not null`, name) {
 		l := decode[map[string]string](t, text)
 		tab.links = append(tab.links, link{l["column"], l["target"], l["key"]})
 	}

@@ -85,7 +85,16 @@ func (b *building) finish(ctx context.Context, conn *pgx.Conn) {
 	}()
 }
 
+// indexBeside is up to how many shares the index is built in the time that the publication takes for its own
+// part. Parallel workers would only take that part's processor.
+const indexBeside = 3_000_000
+
 func (b *building) indexAndCheck(ctx context.Context, conn *pgx.Conn) error {
+	if b.totals.flattrs < indexBeside {
+		if _, err := conn.Exec(ctx, `set max_parallel_maintenance_workers = 0`); err != nil {
+			return err
+		}
+	}
 	if _, err := conn.Exec(ctx, fmt.Sprintf(`
 		alter table %[1]s add primary key (giver, thing, period);
 		create trigger kept before truncate on %[1]s for each statement execute function refuse_change()`, b.table())); err != nil {

@@ -370,7 +370,7 @@ create table claim (
 -- owner: ledger
 create table claim_line (
   id bigint generated always as identity primary key,
-  claim bigint not null references claim (id),
+  claim bigint not null,
   payee text not null,
   member bigint references member (id),
   amount bigint not null check (amount > 0),
@@ -378,6 +378,29 @@ create table claim_line (
   refused text check (refused in ('unknown-payee','not-accepting','blocked','deleted')),
   unique (claim, payee)
 );
+
+comment on column claim_line.claim is 'references claim (id), by trigger';
+-- A foreign key asks row by row, which is most of the time that a large claim takes: this asks once for all the
+-- rows of a statement. Claims are never deleted, and a line stays with its claim.
+-- +goose StatementBegin
+create function claim_line_references() returns trigger language plpgsql as $$
+begin
+  if exists (select from written w where not exists (select from claim c where c.id = w.claim)) then
+    raise exception 'claim_line: its claim doesn''t exist' using errcode = 'foreign_key_violation';
+  end if;
+  return null;
+end $$;
+-- +goose StatementEnd
+create trigger claim_line_inserted after insert on claim_line referencing new table as written
+  for each statement execute function claim_line_references();
+create trigger claim_line_moved before update on claim_line
+  for each row when (new.claim <> old.claim) execute function refuse_change();
+create trigger claim_kept before delete on claim
+  for each row execute function refuse_change();
+create trigger claim_emptied before truncate on claim
+  for each statement execute function refuse_change();
+create trigger claim_numbered before update on claim
+  for each row when (new.id <> old.id) execute function refuse_change();
 
 -- owner: ledger
 -- Money that came back from a refused line to its giver: at most once per share.

@@ -95,14 +95,12 @@ func (s Settlement) Book(ctx context.Context, tx pgx.Tx, singles ...Entry) error
 	if _, err := tx.Exec(ctx, `lock table account in exclusive mode`); err != nil {
 		return err
 	}
-	if err := s.addSingles(ctx, tx, singles); err != nil {
-		return err
+	for _, change := range []string{changeReserved, changeGiven} {
+		if _, err := tx.Exec(ctx, fmt.Sprintf(change, s.table())); err != nil {
+			return err
+		}
 	}
-	if _, err := tx.Exec(ctx, fmt.Sprintf(changeReserved, s.table())); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, fmt.Sprintf(changeOthers, s.table()))
-	return err
+	return s.addSingles(ctx, tx, singles)
 }
 
 // Attach makes the booked batch a partition.
@@ -111,15 +109,24 @@ func (s Settlement) Attach(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// addSingles changes the singles' accounts, which gives their ids, and then writes the singles.
 func (s Settlement) addSingles(ctx context.Context, tx pgx.Tx, singles []Entry) error {
-	kinds, owners := accounts(singles)
-	if _, err := tx.Exec(ctx, openAccounts, kinds, owners, s.Currency); err != nil {
-		return fmt.Errorf("open accounts: %w", err)
+	var debits, credits []int64
+	sums := map[Account][2]int64{}
+	for _, e := range singles {
+		from, to := sums[e.Debit], sums[e.Credit]
+		from[0], to[1] = from[0]+e.Amount, to[1]+e.Amount
+		sums[e.Debit], sums[e.Credit] = from, to
 	}
-	named, _ := tx.Query(ctx, namedAccounts, kinds, owners, s.Currency)
-	ids, err := readIDs(named)
+	kinds, owners := accounts(singles)
+	for i := range kinds {
+		sum := sums[Account{Kind: kinds[i], Owner: owners[i]}]
+		debits, credits = append(debits, sum[0]), append(credits, sum[1])
+	}
+	changed, _ := tx.Query(ctx, changeSingles, kinds, owners, s.Currency, debits, credits)
+	ids, err := readIDs(changed)
 	if err != nil {
-		return err
+		return fmt.Errorf("accounts of the settlement: %w", err)
 	}
 	var rows CopyRows
 	for _, e := range singles {
@@ -128,6 +135,14 @@ func (s Settlement) addSingles(ctx context.Context, tx pgx.Tx, singles []Entry) 
 	return s.Send(ctx, tx.Conn().PgConn(), &rows)
 }
 
+// changeGiven posts to whom it was reserved for, which is the clearing account: before the singles, which take
+// from it.
+const changeGiven = `
+	update account a set credits_pending = a.credits_pending - t.held, credits_posted = a.credits_posted + t.given
+	from (select credit_account, sum(amount) as held, coalesce(sum(amount) filter (where phase = 'post'), 0) as given
+	      from %s where phase in ('post', 'void') group by credit_account) t
+	where a.id = t.credit_account`
+
 // changeReserved takes from whom it was reserved, each of whom has one reservation in the batch.
 const changeReserved = `
 	update account a set
@@ -135,15 +150,20 @@ const changeReserved = `
 	  debits_posted = a.debits_posted + case t.phase when 'post' then t.amount else 0 end
 	from %s t where t.phase in ('post', 'void') and a.id = t.debit_account`
 
-// changeOthers changes the few accounts on all other sides.
-const changeOthers = `
-	update account a set credits_pending = a.credits_pending - t.held,
-	  credits_posted = a.credits_posted + t.credits, debits_posted = a.debits_posted + t.debits
-	from (
-	  select account, sum(held) as held, sum(credits) as credits, sum(debits) as debits from (
-	    select credit_account as account, case phase when 'single' then 0 else amount end as held,
-	      case phase when 'void' then 0 else amount end as credits, 0 as debits from %[1]s
-	    union all
-	    select debit_account, 0, 0, amount from %[1]s where phase = 'single') s
-	  group by account) t
-	where a.id = t.account`
+// changeSingles changes the accounts on both sides of the singles; those that aren't there yet are opened with
+// their balance: opening them first and changing them then would write each twice.
+const changeSingles = `
+	with k as (
+	  select * from unnest($1::text[], $2::bigint[], $4::bigint[], $5::bigint[]) as k (kind, owner, debits, credits)),
+	changed as (
+	  update account a set debits_posted = a.debits_posted + k.debits, credits_posted = a.credits_posted + k.credits
+	  from k where a.kind = k.kind and a.owner = k.owner and a.currency = $3
+	  returning a.id, a.kind, a.owner),
+	opened as (
+	  insert into account (kind, owner, currency, normal, debits_posted, credits_posted)
+	  select kind, owner, $3, case when kind in ('bank','receivable') then 'D'
+	                               when kind = 'suspense' then 'B' else 'C' end, debits, credits
+	  from k where not exists (select from account a where a.kind = k.kind and a.owner = k.owner and a.currency = $3)
+	  order by kind, owner
+	  returning id, kind, owner)
+	select id, kind, owner from changed union all select id, kind, owner from opened`
