@@ -34,10 +34,16 @@ func (s *Server) receiveOffer(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	err = s.ledger.ReceiveClaim(ctx, ledger.ClaimOffer{IRI: claim.ID, Host: p.Host, Period: claim.Period,
-		Currency: claim.AssetCode, N: n, Amount: claim.Amount, LineCount: int32(len(claim.Lines)),
-		Digest: claim.Digest, Lines: ledgerLines(claim.Lines), Content: content, Supersedes: claim.Supersedes})
-	if err != nil {
+	o := ledger.ClaimOffer{IRI: claim.ID, Host: p.Host, Period: claim.Period, Currency: claim.AssetCode, N: n, Amount: claim.Amount,
+		LineCount: int32(claim.LineCount), Digest: claim.Digest, Lines: ledgerLines(claim.Lines), Content: content, Supersedes: claim.Supersedes}
+	if claim.Paged() {
+		if wanted, err := s.ledger.ClaimWanted(ctx, o); err != nil {
+			return err
+		} else if wanted {
+			return s.awaitLines(ctx, o, m.Raw())
+		}
+	}
+	if err = s.ledger.ReceiveClaim(ctx, o); err != nil {
 		return err
 	}
 	return s.keepDocument(ctx, m.id, m.Raw(), false)
@@ -109,7 +115,8 @@ func (s *Server) renderClaim(ctx context.Context, d ledger.ClaimDocument, p ledg
 		Agreement: vocab.Agreement{AttributedTo: s.inst.ActorIRI(),
 			Satisfies: s.scheme() + "://" + p.Host + "/proposals/" + lower(d.Currency) + "#primary",
 			Amount:    d.Amount, Period: d.Period, AssetCode: d.Currency, Digest: d.Digest},
-		Lines: wireLines(d.Lines), Supersedes: d.SupersededIRI}
+		LineCount: int64(d.LineCount), Supersedes: d.SupersededIRI}
+	room := pageBytes
 	if d.SupersededIRI != "" {
 		refusal, err := s.document1(ctx, d.SupersededIRI+"#answer")
 		if err != nil {
@@ -118,6 +125,10 @@ func (s *Server) renderClaim(ctx context.Context, d ledger.ClaimDocument, p ledg
 		if c.Refusal, err = vocab.Decode(refusal); err != nil {
 			return nil, err
 		}
+		room -= len(refusal)
+	}
+	if fits(d.Lines, room) == len(d.Lines) {
+		c.Lines = wireLines(d.Lines)
 	}
 	return vocab.RenderClaim(c)
 }

@@ -41,6 +41,8 @@ type Server struct {
 	large   chan []byte // buffers for large messages
 	lookups lookups     // what came of fetching others' keys
 	hosts   *hosts      // that are being told something, or don't answer
+
+	queue func() (*Outbox, error) // for jobs of our own
 }
 
 // New makes a Server. It does nothing by itself: Handler serves, Work delivers.
@@ -52,6 +54,7 @@ func New(c Config) *Server {
 		s.log = slog.Default()
 	}
 	s.client.SignWith(s.signGet)
+	s.queue = sync.OnceValues(func() (*Outbox, error) { return NewOutbox(s.pool, s.log) })
 	return s
 }
 

@@ -72,7 +72,7 @@ func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
 	return &Outbox{client: client}, err
 }
 
-// Enqueue implements ledger.Outbox. An answer to a Like or Follow that still waits isn't enqueued again: it will be told once
+// Enqueue implements ledger.Outbox. A claim, or an answer to a Like or Follow, that still waits isn't enqueued again: it will be told once
 // after whoever asked has asked. One that is on its way just now may have been rendered, and taken, before
 // that, so it is enqueued again, as is one that was told (protocol §4). That is why River's own unique jobs
 // don't serve here: they count a running job as waiting. Two transactions at once may both enqueue one,
@@ -80,7 +80,7 @@ func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
 	asked := [3][]string{}
 	for _, m := range messages {
-		if anybodyAsks(m.Kind) {
+		if anybodyAsks(m.Kind) || m.Kind == ledger.TellClaim {
 			asked[0], asked[1], asked[2] = append(asked[0], m.Kind), append(asked[1], m.Key), append(asked[2], m.To)
 		}
 	}
@@ -174,6 +174,7 @@ func errText(err error) string {
 func (s *Server) Work(ctx context.Context) error {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &deliverWorker{s: s})
+	river.AddWorker(workers, &fetchLinesWorker{s: s})
 	p := newPulse(s.pool)
 	client, err := river.NewClient(riverpgxv5.New(s.pool), &river.Config{
 		ID:                   p.client,
@@ -226,7 +227,7 @@ func (silent) HandlePanic(_ context.Context, job *rivertype.JobRow, panicked any
 // is the last one that was ever enqueued, so that two looks tell whether anything came between them.
 func (s *Server) Waiting(ctx context.Context) (n, newest int64, err error) {
 	err = s.pool.QueryRow(ctx, `
-		select count(*) filter (where kind = 'deliver'
+		select count(*) filter (where kind in ('deliver', 'fetch-lines')
 		  and state in ('available', 'pending', 'retryable', 'running', 'scheduled')), coalesce(max(id), 0)
 		from river_job`).Scan(&n, &newest)
 	return n, newest, err

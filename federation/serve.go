@@ -35,6 +35,7 @@ func (s *Server) Handler(fallback http.Handler) http.Handler {
 	r.Get("/buttons/{id}", s.document(s.button, "/f/{id}"))
 	r.Get("/buttons/{id}/likes", s.document(s.buttonLikes, "/f/{id}"))
 	r.Get("/proposals/{currency}", s.document(s.proposal, "/about"))
+	r.Get("/claims/{period}/{host}/{currency}/{n}/lines", s.claimLines)
 	r.NotFound(fallback.ServeHTTP)
 	r.MethodNotAllowed(fallback.ServeHTTP)
 	return r

@@ -204,8 +204,9 @@ var invariants = []struct{ code, sql string }{
 		  or c.direction = 'out' and l.member is not null
 		  or c.direction = 'in' and case when l.refused = 'unknown-payee' then l.member is not null
 		    when l.refused = 'deleted' then m.deleted_at is null
-		    when l.refused is not null or l.member is null then true
-		    else m.deleted_at < c.answered_at - interval '1 minute' end`},
+		    when l.refused is not null then true
+		    else (l.member is null or m.deleted_at < c.answered_at - interval '1 minute')
+		      and (select count(*) from claim_line r where r.claim = c.id and r.refused is not null) < 200 end`},
 	{"claim-confirmed", `
 		select format('claim %s is %s with %s of %s paid', c.id, c.state, c.paid, c.amount) as row from (` + claimQuery + `) c
 		where c.allocated > c.amount or c.paid > c.amount

@@ -129,21 +129,73 @@ func (l *Ledger) ClaimDocument(ctx context.Context, iri string) (ClaimDocument, 
 // readLines returns a claim's lines in wire order, and which of them were refused.
 func readLines(ctx context.Context, q queryer, claim int64) (lines []Line, refusals []Refusal, err error) {
 	stored, err := rows[ClaimLine](q.Query(ctx, `
-		select `+lineColumns+` from claim_line where claim = $1 order by payee collate "C"`, claim))
+		select `+lineColumns+` from claim_line where claim = $1 order by payee`, claim))
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, s := range stored {
-		things, err := readThings(s.Things)
+		line, err := s.line()
 		if err != nil {
-			return nil, nil, fmt.Errorf("claim_line %d: %w", s.ID, err)
+			return nil, nil, err
 		}
-		lines = append(lines, Line{Payee: s.Payee, Amount: s.Amount, Things: things})
+		lines = append(lines, line)
 		if s.Refused != nil {
 			refusals = append(refusals, Refusal{Payee: s.Payee, Reason: *s.Refused})
 		}
 	}
 	return lines, refusals, nil
+}
+
+func (s ClaimLine) line() (Line, error) {
+	things, err := readThings(s.Things)
+	if err != nil {
+		return Line{}, fmt.Errorf("claim_line %d: %w", s.ID, err)
+	}
+	return Line{Payee: s.Payee, Amount: s.Amount, Things: things}, nil
+}
+
+// ClaimLines reads some of the lines of a claim of ours, in wire order: at most so many, after so many. host is
+// who asks; ErrNotFound: it isn't a claim on that host.
+func (l *Ledger) ClaimLines(ctx context.Context, iri, host string, after int64, most int) (Claim, []Line, error) {
+	c, err := l.Claim(ctx, iri)
+	if err == nil && (c.Host != host || c.Direction != "out") {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	stored, err := rows[ClaimLine](l.pool.Query(ctx, `
+		select `+lineColumns+` from claim_line where claim = $1 order by payee offset $2 limit $3`, c.ID, after, most))
+	lines := make([]Line, 0, len(stored))
+	for _, s := range stored {
+		line, err := s.line()
+		if err != nil {
+			return c, nil, err
+		}
+		lines = append(lines, line)
+	}
+	return c, lines, err
+}
+
+// remindClaims tells again, once a day, what nobody has answered: whoever has taken a claim's first message
+// may have lost it, or not have had all of its lines yet.
+func (l *Ledger) remindClaims(ctx context.Context) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		found, err := tx.Query(ctx, `
+			update claim c set reminded_at = $1 from peer p
+			where p.id = c.peer and c.direction = 'out' and c.state = 'offered'
+			  and coalesce(c.reminded_at, c.created_at) <= $1::timestamptz - interval '1 day'
+			returning c.iri, p.host`, tx.at)
+		if err != nil {
+			return err
+		}
+		var iri, host string
+		_, err = pgx.ForEachRow(found, []any{&iri, &host}, func() error {
+			tx.tell(Message{Kind: TellClaim, Key: iri, To: host})
+			return nil
+		})
+		return err
+	})
 }
 
 // insertClaim stores a claim and its lines and returns its id.

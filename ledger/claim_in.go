@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,7 +32,7 @@ type ClaimOffer struct {
 // other content, or an accepted claim was to be superseded; the first stands (and, for the former, the
 // peer is frozen).
 func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
-	if err := l.checkOffer(o); err != nil {
+	if err := l.checkHead(o); err != nil {
 		return err
 	}
 	tx, err := l.begin(ctx)
@@ -59,12 +58,11 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 	case err == nil:
 		conflict, err = tx.claimAgain(ctx, known, o)
 	case !errors.Is(err, ErrNotFound):
-	case p.FrozenAt != nil:
-		err = &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
-	case o.Period >= open:
-		err = &ClaimFault{Code: "period-not-closed", Detail: o.Period + " isn't over here"}
 	default:
-		if err = tx.plausible(ctx, p, o); err == nil {
+		if err = tx.plausible(ctx, p, o, open); err == nil {
+			err = checkLines(o)
+		}
+		if err == nil {
 			conflict, err = tx.takeClaim(ctx, p, o, open)
 		}
 	}
@@ -73,6 +71,31 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 	}
 	failpoint("claim.committed")
 	return errors.Join(err, conflict)
+}
+
+// ClaimWanted tells whether the lines of a claim that doesn't carry them are worth fetching: it is new here, and
+// the offer itself has no fault. Errors are those of ReceiveClaim, which takes a known claim without its lines.
+func (l *Ledger) ClaimWanted(ctx context.Context, o ClaimOffer) (wanted bool, err error) {
+	if err := l.checkHead(o); err != nil {
+		return false, err
+	}
+	err = l.tx(ctx, func(tx *Tx) error {
+		var known bool
+		if err := tx.QueryRow(ctx, `select exists (select from claim where iri = $1)`, o.IRI).Scan(&known); err != nil || known {
+			return err
+		}
+		wanted = true
+		open, err := tx.openMonth(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := tx.peer(ctx, o.Host)
+		if err != nil {
+			return err
+		}
+		return tx.plausible(ctx, p, o, open)
+	})
+	return wanted, err
 }
 
 // What a peer may owe at most, in micro-units: any peer a thousand million units, one whose key no
@@ -84,7 +107,13 @@ const (
 )
 
 // plausible holds a new claim to what this peer can owe for a month that this instance has had.
-func (tx *Tx) plausible(ctx context.Context, p Peer, o ClaimOffer) error {
+func (tx *Tx) plausible(ctx context.Context, p Peer, o ClaimOffer, open string) error {
+	switch {
+	case p.FrozenAt != nil:
+		return &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+	case o.Period >= open:
+		return &ClaimFault{Code: "period-not-closed", Detail: o.Period + " isn't over here"}
+	}
 	var known bool
 	if err := tx.QueryRow(ctx, `select exists (select from month where period = $1)`, o.Period).Scan(&known); err != nil {
 		return err
@@ -106,8 +135,19 @@ func (tx *Tx) plausible(ctx context.Context, p Peer, o ClaimOffer) error {
 	return nil
 }
 
-// checkOffer is what can be judged without the books: form, total, digest.
-func (l *Ledger) checkOffer(o ClaimOffer) error {
+// checkHead is what can be judged of an offer without the books and its lines.
+func (l *Ledger) checkHead(o ClaimOffer) error {
+	switch {
+	case !ValidPeriod(o.Period) || o.N < 1 || o.LineCount < 1 || o.Amount < 1:
+		return &ClaimFault{Code: "malformed", Detail: "period, n, amount or line count"}
+	case o.Currency != l.inst.Currency:
+		return &ClaimFault{Code: "unknown-currency", Detail: o.Currency}
+	}
+	return nil
+}
+
+// checkLines holds the lines to the offer: number, order, total, digest.
+func checkLines(o ClaimOffer) error {
 	var sum int64
 	for i, line := range o.Lines {
 		switch {
@@ -124,10 +164,8 @@ func (l *Ledger) checkOffer(o ClaimOffer) error {
 	switch {
 	case err != nil:
 		return err
-	case !ValidPeriod(o.Period) || o.N < 1 || len(o.Lines) == 0 || int(o.LineCount) != len(o.Lines):
-		return &ClaimFault{Code: "malformed", Detail: "period, n or line count"}
-	case o.Currency != l.inst.Currency:
-		return &ClaimFault{Code: "unknown-currency", Detail: o.Currency}
+	case int(o.LineCount) != len(o.Lines):
+		return &ClaimFault{Code: "malformed", Detail: fmt.Sprintf("%d lines of %d", len(o.Lines), o.LineCount)}
 	case sum != o.Amount:
 		return &ClaimFault{Code: "total-mismatch", Detail: fmt.Sprintf("lines add up to %d", sum)}
 	case digest != o.Digest:
@@ -255,25 +293,34 @@ func (tx *Tx) judgeLines(ctx context.Context, lines []Line) (stored []ClaimLine,
 	if err != nil {
 		return nil, 0, err
 	}
-	for i, line := range lines {
-		s := ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
-		if s.Member, s.Refused = judgePayee(names[i], found); s.Refused != nil {
-			refused++
-		}
-		stored = append(stored, s)
+	byName := make(map[string]Member, len(found))
+	for _, m := range found {
+		byName[m.Name] = m
 	}
-	return stored, refused, nil
+	stored = make([]ClaimLine, len(lines))
+	for i, line := range lines {
+		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
+		if stored[i].judge(byName[names[i]]); stored[i].Refused != nil {
+			if refused++; refused > maxRefused {
+				stored[i].Refused = nil
+			}
+		}
+	}
+	return stored, min(refused, maxRefused), nil
 }
 
-func judgePayee(name string, found []Member) (member *int64, reason *string) {
-	unknown, deleted := "unknown-payee", "deleted"
-	switch i := slices.IndexFunc(found, func(m Member) bool { return m.Name == name }); {
-	case i < 0:
-		return nil, &unknown
-	case found[i].DeletedAt != nil:
-		return &found[i].ID, &deleted
-	default:
-		return &found[i].ID, nil
+// maxRefused is how many lines an answer refuses at most, so that it stays a small body; what is left of them is
+// refused in the claim's successor.
+const maxRefused = 200
+
+// judge holds a line to the member it names; m.ID is 0 if there is none.
+func (s *ClaimLine) judge(m Member) {
+	reason := "unknown-payee"
+	if m.ID != 0 {
+		s.Member, reason = &m.ID, "deleted"
+	}
+	if m.ID == 0 || m.DeletedAt != nil {
+		s.Refused = &reason
 	}
 }
 

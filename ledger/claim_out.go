@@ -13,12 +13,12 @@ import (
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
 
-// Bodies we send stay under 64 kB (protocol §11): a claim takes as many lines as surely fit; more
-// go into further claims of the same month.
+// Bodies we send stay under 64 kB (protocol §11), so a line must fit into one with room to spare: the things
+// of a payee who has more go into lines of further claims of the same month.
 const (
-	maxLines      = 200
 	maxLineThings = 100
-	maxClaimBytes = 40_000
+	maxLineBytes  = 40_000
+	maxClaimLines = 1_000_000
 )
 
 // given is what a settled month's givers gave a thing.
@@ -121,7 +121,7 @@ func pieces(things []given) (all [][]given) {
 	size := 0
 	for _, g := range things {
 		bytes, last := thingBytes(g.object), len(all)-1
-		if last < 0 || size+bytes > maxClaimBytes || len(all[last]) == maxLineThings {
+		if last < 0 || size+bytes > maxLineBytes || len(all[last]) == maxLineThings {
 			all, size, last = append(all, nil), 0, last+1
 		}
 		all[last] = append(all[last], g)
@@ -143,21 +143,22 @@ func lineOf(things []given) Line {
 	return line
 }
 
-// packLines fills claims with lines; no payee stands twice in one claim.
+// packLines makes claims of lines that are sorted by payee: one, unless a payee has several lines, as no payee
+// stands twice in one claim.
 func packLines(lines []Line) [][]Line {
 	var claims [][]Line
-	size, previous := 0, ""
-	for _, line := range lines {
-		bytes := 200 + len(line.Payee)
-		for _, t := range line.Things {
-			bytes += thingBytes(t.Object)
+	at := 0
+	for i, line := range lines {
+		if at++; i == 0 || lines[i-1].Payee != line.Payee {
+			at = 0
 		}
-		last := len(claims) - 1
-		if last < 0 || size+bytes > maxClaimBytes || len(claims[last]) == maxLines || line.Payee == previous {
-			claims, size, last = append(claims, nil), 0, last+1
+		for at < len(claims) && len(claims[at]) == maxClaimLines {
+			at++
 		}
-		claims[last] = append(claims[last], line)
-		size, previous = size+bytes, line.Payee
+		if at == len(claims) {
+			claims = append(claims, nil)
+		}
+		claims[at] = append(claims[at], line)
 	}
 	return claims
 }
@@ -310,11 +311,14 @@ func (tx *Tx) refusedBy(ctx context.Context, c Claim, refusals []Refusal, open s
 	if len(refusals) == 0 || len(lines)-len(rest) != len(refusals) {
 		return nil, nil, &ClaimFault{Code: "malformed", Detail: "rejected lines must name payees of the claim, each once"}
 	}
-	for payee, reason := range reasons {
-		if _, err := tx.Exec(ctx, `update claim_line set refused = $3 where claim = $1 and payee = $2`,
-			c.ID, payee, reason); err != nil {
-			return nil, nil, err
-		}
+	var payees, why []string
+	for _, r := range refusals {
+		payees, why = append(payees, r.Payee), append(why, r.Reason)
+	}
+	if _, err := tx.Exec(ctx, `
+		update claim_line l set refused = r.reason from unnest($2::text[], $3::text[]) as r (payee, reason)
+		where l.claim = $1 and l.payee = r.payee`, c.ID, payees, why); err != nil {
+		return nil, nil, err
 	}
 	entries, givers, err := tx.returnShares(ctx, c)
 	if err != nil {

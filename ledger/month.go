@@ -62,6 +62,9 @@ func (l *Ledger) Tick(ctx context.Context) error {
 	if err := l.reserve(ctx); err != nil { // what a crash left undone
 		return err
 	}
+	if err := l.remindClaims(ctx); err != nil {
+		return err
+	}
 	due, err := rows[Month](l.pool.Query(ctx, `
 		select `+monthColumns+` from month where state = 'closed' order by period`))
 	if err != nil {

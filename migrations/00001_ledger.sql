@@ -356,6 +356,7 @@ create table claim (
   supersedes bigint unique references claim (id),
   origin bigint references claim (id),     -- out: the first of a chain of supersedings
   created_at timestamptz not null,
+  reminded_at timestamptz,                 -- out: when it was last told again
   answered_at timestamptz,
   confirmed_at timestamptz,
   check (direction = 'out' or state <> 'offered'),
@@ -371,7 +372,7 @@ create table claim (
 create table claim_line (
   id bigint generated always as identity primary key,
   claim bigint not null,
-  payee text not null,
+  payee text collate "C" not null,         -- in the order of the wire
   member bigint references member (id),
   amount bigint not null check (amount > 0),
   things jsonb not null,

@@ -35,3 +35,27 @@ create table document (
   sent boolean not null,
   created_at timestamptz not null
 );
+
+-- owner: federation
+-- Offers of claims whose lines stand on pages, until all are here; fault is what was wrong with them, until
+-- the offer comes again.
+create table offer_waiting (
+  id text primary key,
+  host text not null,
+  content text not null,
+  body text not null,
+  fault text not null default '',
+  detail text not null default '',
+  created_at timestamptz not null
+);
+create index offer_waiting_host on offer_waiting (host);
+
+-- owner: federation
+-- The pages of such an offer that are here: so many lines after so many.
+create table offer_page (
+  offer text not null references offer_waiting (id) on delete cascade,
+  start bigint not null check (start >= 0),
+  lines int not null check (lines > 0),
+  content text not null,
+  primary key (offer, start)
+);

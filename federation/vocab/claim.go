@@ -16,8 +16,12 @@ type Claim struct {
 	Actor     string // instance actor of the home
 	To        string // instance actor of the payees' side
 	Published time.Time
-	Agreement        // Amount and Digest are those of Lines
-	Lines     []Line // all of them, in canonical order
+	Agreement        // Amount and Digest are those of all lines
+	Lines     []Line // all of them, in canonical order, or none if they stand on pages
+
+	// LineCount is how many lines there are in all. If it is more than len(Lines), they are read from
+	// LinesID(ID), page by page.
+	LineCount int64
 
 	// Supersedes names the refused claim that this one replaces, "" if there is
 	// none; Refusal is then the signed Reject itself, whose proof is still to be
@@ -34,9 +38,13 @@ func (c Claim) Completed() (Claim, error) {
 	if c.Amount, err = SumLines(c.Lines); err != nil {
 		return c, at("/object/fl:lines", err)
 	}
+	c.LineCount = int64(len(c.Lines))
 	c.Digest, err = LinesDigest(c.Lines)
 	return c, at("/object/fl:lines", err)
 }
+
+// Paged tells whether the lines are to be read from pages.
+func (c Claim) Paged() bool { return len(c.Lines) == 0 && c.LineCount > 0 }
 
 // RenderClaim writes the offer, without proof. What isn't coherent (total, digest,
 // order, a successor without its refusal) is refused like on receipt.
@@ -52,8 +60,10 @@ func RenderClaim(c Claim) ([]byte, error) {
 	if err != nil {
 		return nil, at("/object/fl:lines", err)
 	}
-	agreement["fl:lines"] = lines
-	agreement["fl:lineCount"] = len(lines)
+	agreement["fl:lines"], agreement["fl:lineCount"] = lines, len(lines)
+	if c.Paged() {
+		agreement["fl:lines"], agreement["fl:lineCount"] = LinesID(c.ID), c.LineCount
+	}
 	agreement["fl:supersedes"] = nil
 	if c.Supersedes != "" {
 		agreement["fl:supersedes"] = c.Supersedes
@@ -80,17 +90,32 @@ func ParseClaim(d Document) (Claim, error) {
 	claim.Agreement = inner.agreement()
 	claim.Supersedes = inner.optRef(TermSupersedes)
 	claim.Refusal = inner.literal(TermRefusal)
-	count := inner.count(TermLineCount, maxCount)
-	claim.Lines = inner.lines()
+	claim.LineCount = inner.count(TermLineCount, MaxLines)
+	if !inner.linesOnPages(claim.ID) {
+		claim.Lines = inner.lines()
+	}
 	r.keep(inner.err)
-	if r.err == nil && count != int64(len(claim.Lines)) {
-		inner.fail(CodeCount, TermLineCount, fmt.Sprintf("%d: the number of lines", len(claim.Lines)))
+	if n := int64(len(claim.Lines)); r.err == nil && n > 0 && claim.LineCount != n {
+		inner.fail(CodeCount, TermLineCount, fmt.Sprintf("%d: the number of lines", n))
 		r.keep(inner.err)
 	}
 	if r.err == nil {
 		r.keep(claim.check())
 	}
 	return claim, r.err
+}
+
+// linesOnPages tells whether the lines are named by their address, which follows from the claim's.
+func (r *reader) linesOnPages(claim string) bool {
+	value, path, err := r.doc.lookup(TermLines)
+	address, named := value.(string)
+	if err != nil || !named {
+		return false
+	}
+	if address != LinesID(claim) {
+		r.keep(&Fault{Code: CodeValue, Path: path, Rule: "the claim's id and /lines"})
+	}
+	return true
 }
 
 func (r *reader) lines() []Line {
@@ -118,6 +143,9 @@ func (r *reader) literal(name string) Document {
 
 // check is the pair of checks on both sides of the wire.
 func (c Claim) check() error {
+	if c.Paged() {
+		return c.checkSuccessor()
+	}
 	if len(c.Lines) > MaxInlineLines {
 		return &Fault{Code: CodeValue, Path: "/object/fl:lines", Rule: fmt.Sprintf("at most %d lines", MaxInlineLines)}
 	}

@@ -61,7 +61,7 @@ func TestClaimsAgainstThemselves(t *testing.T) {
 		"payee as list":        {`"payee":"https://b.example/users/carol"`, `"payee":["https://b.example/users/carol"]`, CodeKind, "/object/fl:lines/1/payee"},
 		"no things":            {`"things":[{"flattrs":1,"object":"https://b.example/buttons/c"}]`, `"things":[]`, CodeMissing, "/object/fl:lines/1/things"},
 		"things as object":     {`"things":[{"flattrs":1,"object":"https://b.example/buttons/c"}]`, `"things":{}`, CodeKind, "/object/fl:lines/1/things"},
-		"lines elsewhere":      {`"fl:lines":[`, `"fl:lines":"https://a.example/lines","x":[`, CodeKind, "/object/fl:lines"},
+		"lines elsewhere":      {`"fl:lines":[`, `"fl:lines":"https://a.example/lines","x":[`, CodeValue, "/object/fl:lines"},
 		"two totals":           {`"type":"Commitment"`, `"type":"Commitment","vf:resourceQuantity":{"hasUnit":"one","hasNumericalValue":"1"}`, CodeAmbiguous, "/object/stipulates"},
 		"successor of nothing": {`"fl:supersedes":null`, `"fl:supersedes":"https://a.example/claims/0"`, CodeSuccessor, "/object/fl:supersedes"},
 		"refusal of nothing":   {`"fl:supersedes":null`, `"fl:supersedes":null,"fl:refusal":{"type":"Reject"}`, CodeSuccessor, "/object/fl:supersedes"},

@@ -8,9 +8,12 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// MaxInlineLines is how many lines a claim carries in itself (protocol §8). A home
-// that owes more payees on one instance makes further claims under the next n.
-const MaxInlineLines = 200
+// MaxInlineLines is how many lines a claim carries in itself, or a page of its lines (protocol §8);
+// MaxLines is how many it has in all.
+const (
+	MaxInlineLines = 200
+	MaxLines       = 1_000_000
+)
 
 // A Line is what one payee gets in a claim, in micro-units. There is at most one per
 // (payee, split version); lines of nothing are left out.
