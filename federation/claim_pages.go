@@ -180,7 +180,12 @@ type offerWaiting struct {
 	content string
 	body    string
 	have    int64 // lines
+	since   time.Time
 }
+
+// pagesWithin is how long an offer waits for its lines. What had come goes then, and the peer is told when it
+// offers the claim again.
+const pagesWithin = 7 * 24 * time.Hour
 
 // fetchLines fetches the pages that are missing and then has the ledger take the claim. Each page is kept as it
 // comes, so that a cut costs one page at most. fetched is how many pages came.
@@ -190,9 +195,7 @@ func (s *Server) fetchLines(ctx context.Context, offer string) (fetched int, err
 		return 0, nil // taken, or found faulty
 	}
 	for ; err == nil && w.have < w.claim.LineCount; fetched++ {
-		if err = s.fetchPage(ctx, &w); err == nil {
-			failpoint("claim.page")
-		}
+		err = s.fetchPage(ctx, &w)
 	}
 	if err == nil {
 		err = s.takeWhole(ctx, w)
@@ -205,6 +208,8 @@ func (s *Server) fetchLines(ctx context.Context, offer string) (fetched int, err
 		fault = &ledger.ClaimFault{Code: "malformed", Detail: form.Error()}
 	case errors.Is(err, ledger.ErrConflict):
 		fault = &ledger.ClaimFault{Code: "conflict", Detail: err.Error()}
+	case err != nil && s.ledger.Now().Sub(w.since) > pagesWithin:
+		fault = &ledger.ClaimFault{Code: "malformed", Detail: fmt.Sprintf("line %d didn't come within a week: %v", w.have+1, err)}
 	default:
 		return fetched, err
 	}
@@ -229,8 +234,8 @@ func (s *Server) FetchWaiting(ctx context.Context) error {
 
 func (s *Server) offerWaiting(ctx context.Context, offer string) (w offerWaiting, err error) {
 	if err := s.pool.QueryRow(ctx, `
-		select o.host, o.content, o.body, coalesce((select max(p.start + p.lines) from offer_page p where p.offer = o.id), 0)
-		from offer_waiting o where o.id = $1 and o.fault = ''`, offer).Scan(&w.host, &w.content, &w.body, &w.have); err != nil {
+		select o.host, o.content, o.body, o.created_at, coalesce((select max(p.start + p.lines) from offer_page p where p.offer = o.id), 0)
+		from offer_waiting o where o.id = $1 and o.fault = ''`, offer).Scan(&w.host, &w.content, &w.body, &w.since, &w.have); err != nil {
 		return w, err
 	}
 	doc, err := vocab.Decode([]byte(w.body))

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,7 +68,7 @@ func TestLargeClaim(t *testing.T) {
 	if n := count(t, to.b, `select count(*) from claim`); n != 0 {
 		t.Fatalf("%d claims are booked before their lines are here", n)
 	}
-	before, start := heap(), time.Now()
+	before, start, peak := heap(), time.Now(), watchHeap(t)
 	attempts := 0
 	for ; count(t, to.b, `select count(*) from offer_waiting`) > 0; attempts++ {
 		if attempts > 2*lines/vocab.MaxInlineLines+10 {
@@ -75,7 +77,8 @@ func TestLargeClaim(t *testing.T) {
 		_ = to.b.Server.FetchWaiting(context.Background()) // it fails wherever it is cut
 	}
 	took := time.Since(start)
-	t.Logf("%d lines, %d requests, %d attempts: %.1f s, heap %+d KiB", lines, g.pages, attempts, took.Seconds(), (int64(heap())-int64(before))>>10)
+	t.Logf("%d lines, %d requests, %d attempts: %.1f s, heap of both instances at most %+d KiB", lines, g.pages, attempts,
+		took.Seconds(), (int64(peak())-int64(before))>>10)
 	if full := lines / vocab.MaxInlineLines; g.pages > full+attempts+2 || attempts < full/3 {
 		t.Errorf("%d requests and %d attempts for %d pages: what was fetched isn't fetched again", g.pages, attempts, full)
 	}
@@ -96,6 +99,20 @@ func TestLargeClaim(t *testing.T) {
 		_, err := i.Pool.Exec(context.Background(), `analyze`)
 		to.must(err)
 	}
+}
+
+// watchHeap looks at the heap as long as the test runs; it returns the most that was seen.
+func watchHeap(t *testing.T) func() uint64 {
+	var most atomic.Uint64
+	go func() {
+		for t.Context().Err() == nil {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			most.Store(max(most.Load(), m.HeapAlloc))
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	return most.Load
 }
 
 func heap() uint64 {
@@ -134,44 +151,118 @@ func signedGet(t *testing.T, to *town, by *federationtest.Stranger, address stri
 	return r
 }
 
-// TestFaultyPages: what is wrong with pages is told when the offer comes again, nothing is posted, and
-// what comes then is fetched afresh.
+// pagedOffer is a peer's claim with its lines on three pages, one line each.
+func pagedOffer(t *testing.T, to *town, peer *federationtest.Stranger, n int) (c vocab.Claim, pages [3]string) {
+	t.Helper()
+	c = offerBy(to, peer, n, 500_000)
+	for _, name := range []string{"carol", "dave"} {
+		line := c.Lines[0]
+		line.Payee = to.b.Ledger.Instance().MemberIRI(to.World.Member("b", name+strconv.Itoa(n)).Name)
+		c.Lines = append(c.Lines, line)
+	}
+	c, err := c.Completed()
+	to.must(err)
+	for i, line := range c.Lines {
+		page, err := vocab.RenderLinesPage(vocab.LinesPage{Claim: c.ID, Start: int64(i), Total: 3, Lines: []vocab.Line{line}})
+		to.must(err)
+		pages[i] = string(page)
+	}
+	c.Lines = nil
+	return c, pages
+}
+
+// post sends a claim with its proof and returns what became of it.
+func postClaim(t *testing.T, to *town, peer *federationtest.Stranger, c vocab.Claim) string {
+	t.Helper()
+	plain, err := vocab.RenderClaim(c)
+	to.must(err)
+	proven, err := signature.Prove(plain, peer.Accounting, to.Clock.Now())
+	to.must(err)
+	return problem(t, peer.Post(to.inbox(), proven))
+}
+
+// TestFaultyPages: whatever is wrong with a claim's pages, nothing is posted; the peer is told when it offers the
+// claim again, and once the pages are right it is taken (security case O6).
 func TestFaultyPages(t *testing.T) {
 	t.Parallel()
 	to := newTown(t)
 	to.december()
 	peer := to.Peer("peer")
-	offer := offerBy(to, peer, 1, 500_000)
-	page, err := vocab.RenderLinesPage(vocab.LinesPage{Claim: offer.ID, Total: 1, Lines: offer.Lines})
-	to.must(err)
-	path := vocab.LinesID(strings.TrimPrefix(offer.ID, "http://"+peer.Host))
-	paged := offer
-	paged.Lines = nil
-	plain, err := vocab.RenderClaim(paged)
-	to.must(err)
-	proven, err := signature.Prove(plain, peer.Accounting, to.Clock.Now())
-	to.must(err)
+	n := 0
+	for name, c := range map[string]struct {
+		change func(c *vocab.Claim, pages *[3]string)
+		want   string // of the offer, when it comes again
+	}{
+		"an amount changed":  {func(_ *vocab.Claim, p *[3]string) { p[1] = strings.Replace(p[1], "500000", "500001", 1) }, "422 total-mismatch claim.total-mismatch"},
+		"a flattr more":      {func(_ *vocab.Claim, p *[3]string) { p[1] = strings.Replace(p[1], `"flattrs":1`, `"flattrs":2`, 1) }, "422 digest-mismatch claim.digest-mismatch"},
+		"a page doubled":     {func(_ *vocab.Claim, p *[3]string) { p[2] = p[1] }, "400 malformed-document claim.malformed"},
+		"pages swapped":      {func(_ *vocab.Claim, p *[3]string) { p[0], p[1] = p[1], p[0] }, "400 malformed-document claim.malformed"},
+		"another's page":     {func(_ *vocab.Claim, p *[3]string) { p[1] = strings.ReplaceAll(p[1], "/EUR/", "/USD/") }, "400 malformed-document claim.malformed"},
+		"more lines":         {func(c *vocab.Claim, _ *[3]string) { c.LineCount = 4 }, "400 malformed-document claim.malformed"},
+		"the last never":     {func(_ *vocab.Claim, p *[3]string) { p[2] = "" }, "400 malformed-document claim.malformed"},
+		"no page":            {func(_ *vocab.Claim, p *[3]string) { p[0] = `{"type":"Note","id":"http://peer.localhost/1"}` }, "400 malformed-document claim.malformed"},
+		"another total said": {func(c *vocab.Claim, _ *[3]string) { c.Amount++ }, "422 total-mismatch claim.total-mismatch"},
+	} {
+		n++
+		offer, pages := pagedOffer(t, to, peer, n)
+		faulty, broken := offer, pages
+		c.change(&faulty, &broken)
+		say(peer, offer, broken)
+		if got := postClaim(t, to, peer, faulty); got != "202" {
+			t.Errorf("%s: the offer: %s", name, got)
+		}
+		_ = to.b.Server.FetchWaiting(t.Context()) // a page may be missing
+		to.Clock.Set(to.Clock.Now().Add(8 * 24 * time.Hour))
+		to.must(to.b.Server.FetchWaiting(t.Context()))
+		if n := count(t, to.b, `select count(*) from claim where iri = $1`, offer.ID); n != 0 {
+			t.Errorf("%s: the claim is booked", name)
+		}
+		if got := postClaim(t, to, peer, faulty); got != c.want {
+			t.Errorf("%s: the offer again: %s, want %s", name, got, c.want)
+		}
+		say(peer, offer, pages)
+		if got := postClaim(t, to, peer, offer); got != "202" {
+			t.Errorf("%s: the offer mended: %s", name, got)
+		}
+		to.must(to.b.Server.FetchWaiting(t.Context()))
+		if n := count(t, to.b, `select count(*) from claim where iri = $1 and state = 'accepted'`, offer.ID); n != 1 {
+			t.Errorf("%s: mended, it isn't booked", name)
+		}
+		if got := postClaim(t, to, peer, offer); got != "202" {
+			t.Errorf("%s: a known offer: %s", name, got)
+		}
+	}
+}
 
-	peer.Say(path, http.StatusOK, vocab.AS2MediaType, strings.Replace(string(page), "500000", "500001", 1))
-	if got := problem(t, peer.Post(to.inbox(), proven)); got != "202" {
-		t.Errorf("an offer with its lines elsewhere: %s", got)
+// say lets a peer serve its pages, but for those that are empty.
+func say(peer *federationtest.Stranger, c vocab.Claim, pages [3]string) {
+	for i, page := range pages {
+		status := http.StatusOK
+		if page == "" {
+			status = http.StatusNotFound
+		}
+		path := strings.TrimPrefix(vocab.PageID(c.ID, int64(i)), "http://"+peer.Host)
+		peer.Say(path, status, vocab.AS2MediaType, page)
 	}
-	to.must(to.b.Server.FetchWaiting(t.Context()))
-	if n := count(t, to.b, `select count(*) from claim`); n != 0 {
-		t.Errorf("%d claims are booked with a wrong total", n)
+}
+
+// TestWorkersFetchLines: in a process that serves, an offer with pages needs nobody's hand.
+func TestWorkersFetchLines(t *testing.T) {
+	t.Parallel()
+	to := newTown(t)
+	to.december()
+	peer := to.Peer("peer")
+	offer, pages := pagedOffer(t, to, peer, 1)
+	say(peer, offer, pages)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- to.b.Server.Work(ctx) }()
+	if got := postClaim(t, to, peer, offer); got != "202" {
+		t.Fatal(got)
 	}
-	if got := problem(t, peer.Post(to.inbox(), proven)); !strings.Contains(got, "claim.total-mismatch") {
-		t.Errorf("the offer again: %s", got)
+	for count(t, to.b, `select count(*) from claim where state = 'accepted'`) == 0 {
+		time.Sleep(20 * time.Millisecond) // the test's own limit ends this
 	}
-	peer.Say(path, http.StatusOK, vocab.AS2MediaType, string(page))
-	if got := problem(t, peer.Post(to.inbox(), proven)); got != "202" {
-		t.Errorf("the offer a third time: %s", got)
-	}
-	to.must(to.b.Server.FetchWaiting(t.Context()))
-	if n := count(t, to.b, `select count(*) from claim where state = 'accepted'`); n != 1 {
-		t.Errorf("%d claims are booked", n)
-	}
-	if got := problem(t, peer.Post(to.inbox(), proven)); got != "202" {
-		t.Errorf("a known offer: %s", got)
-	}
+	stop()
+	to.must(<-ended)
 }

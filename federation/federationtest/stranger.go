@@ -83,7 +83,7 @@ func (s *Stranger) UseKey(key signature.PrivateKey) {
 	s.Document.PublicKeys = []vocab.PublicKey{{ID: key.ID, Owner: key.Owner, PEM: text}}
 }
 
-// Say serves a document at a path of the stranger's host, whatever the query.
+// Say serves a document at a path of the stranger's host: with exactly this query, or else whatever the query.
 func (s *Stranger) Say(path string, status int, media, body string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +101,10 @@ func (s *Stranger) Asked(path string) int {
 func (s *Stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	said, ok := s.served[r.URL.Path]
+	said, ok := s.served[r.URL.RequestURI()]
+	if !ok {
+		said, ok = s.served[r.URL.Path]
+	}
 	switch {
 	case r.Method == http.MethodPost:
 		s.take(w, r)

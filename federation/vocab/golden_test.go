@@ -142,6 +142,19 @@ func TestGoldenFlattr(t *testing.T) {
 	roundTrip(t, "like_carried", full, RenderLike, ParseLike)
 }
 
+func TestGoldenPagedClaim(t *testing.T) {
+	t.Parallel()
+	claim := aClaim(t)
+	claim.Lines = nil
+	roundTrip(t, "offer_claim_paged", claim, RenderClaim, ParseClaim)
+	lines := someLines()
+	SortLines(lines)
+	page := LinesPage{Claim: claim1, Total: 2, Lines: lines[:1]}
+	roundTrip(t, "claim_lines_page", page, RenderLinesPage, ParseLinesPage)
+	page.Start, page.Lines = 1, lines[1:]
+	roundTrip(t, "claim_lines_last_page", page, RenderLinesPage, ParseLinesPage)
+}
+
 func TestGoldenUndo(t *testing.T) {
 	t.Parallel()
 	like := aFlattr()
