@@ -248,3 +248,6 @@ func (s *Server) proven(ctx context.Context, id string, at time.Time, render fun
 	}
 	return s.document1(ctx, id)
 }
+
+// CanonicalLines are a claim's lines as its digest is over them.
+func CanonicalLines(lines []ledger.Line) ([]byte, error) { return vocab.RenderLines(wireLines(lines)) }

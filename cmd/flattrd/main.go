@@ -32,6 +32,7 @@ type commands struct {
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema."`
 	Settle     settleCommand     `cmd:"" help:"Close or settle what is due now."`
 	Check      checkCommand      `cmd:"" help:"Check every invariant of the books."`
+	Evidence   evidenceCommand   `cmd:"" help:"The signed documents about money: list, show, verify."`
 	Bench      benchCommand      `cmd:"" help:"Measure against limits taken in the same run."`
 	Admin      adminCommand      `cmd:"" help:"Things an operator does on the machine."`
 

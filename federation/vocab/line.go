@@ -1,7 +1,9 @@
 package vocab
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -239,4 +241,36 @@ func readRow(row any) (*reader, error) {
 		return nil, &Fault{Code: CodeKind, Rule: "an object"}
 	}
 	return &reader{doc: Document{members: members}}, nil
+}
+
+// ParseLines reads all lines of a claim from their JSON, as the digest is over: an array of any length. Errors are
+// *Fault.
+func ParseLines(raw []byte) ([]Line, error) {
+	var rows []any
+	exact := json.NewDecoder(bytes.NewReader(raw))
+	exact.UseNumber()
+	if err := exact.Decode(&rows); err != nil {
+		return nil, &Fault{Code: CodeKind, Rule: "a JSON array of lines"}
+	}
+	lines := make([]Line, len(rows))
+	for i, row := range rows {
+		var err error
+		if lines[i], err = parseLine(row); err != nil {
+			return nil, at(fmt.Sprintf("/%d", i), err)
+		}
+	}
+	return lines, checkLines(lines)
+}
+
+// RenderLines is its inverse, in canonical form (RFC 8785).
+func RenderLines(lines []Line) ([]byte, error) {
+	wire, err := canonicalLines(lines)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := marshal(wire)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(raw)
 }
