@@ -62,6 +62,9 @@ func (l *Ledger) Tick(ctx context.Context) error {
 	if err := l.reserve(ctx); err != nil { // what a crash left undone
 		return err
 	}
+	if err := l.repeat(ctx); err != nil {
+		return err
+	}
 	if err := l.remindClaims(ctx); err != nil {
 		return err
 	}
@@ -111,7 +114,10 @@ func (l *Ledger) CloseMonth(ctx context.Context, period string) error {
 		return err
 	}
 	failpoint("close.committed")
-	return l.reserve(ctx)
+	if err := l.reserve(ctx); err != nil {
+		return err
+	}
+	return l.repeat(ctx)
 }
 
 func (l *Ledger) closeMonth(ctx context.Context, period string) error {

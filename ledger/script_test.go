@@ -2,11 +2,14 @@ package ledger_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +101,14 @@ func (s *scene) line(w []string) (string, error) {
 		return "", nil
 	case "flattr", "again", "undo":
 		return s.click(w)
+	case "subscribe", "pause", "resume", "stop":
+		return "", s.subscribe(w)
+	case "remove":
+		b, err := s.at(w[1]).ButtonByURL(ctx, name(w[1]), "https://blog.example/"+name(w[1])+"/"+slug(w[1]))
+		if err != nil {
+			return "", err
+		}
+		return "", s.at(w[1]).RemoveButton(ctx, s.members[handle(w[1])].ID, b.ID)
 	case "deliver":
 		s.post.Deliver(s.t)
 		return "", nil
@@ -151,6 +162,16 @@ func (s *scene) ask(w []string) (string, error) {
 	case "reserved":
 		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, "")
 		return ledger.FormatPlain(v.Reserved), err
+	case "subscription":
+		v, err := s.subscription(w[1], w[2])
+		text := fmt.Sprintf("%s %d", v.State, v.Flattred)
+		if left, ends := v.Left(); ends {
+			text += fmt.Sprintf(" of %d", v.Flattred+left)
+		}
+		if errors.Is(err, ledger.ErrNotFound) {
+			return "none", nil
+		}
+		return text, err
 	case "count":
 		b, err := s.at(w[1]).ButtonByURL(ctx, name(w[1]), "https://blog.example/"+name(w[1])+"/"+slug(w[1]))
 		return fmt.Sprint(b.Flattrs), err
@@ -165,6 +186,43 @@ func (s *scene) ask(w []string) (string, error) {
 		return strings.Join(all, ", "), err
 	}
 	return "", fmt.Errorf("no such word: %s", w[0])
+}
+
+func (s *scene) subscribe(w []string) error {
+	ctx, i, giver := context.Background(), s.at(w[1]), s.members[w[1]].ID
+	if w[0] == "subscribe" {
+		thing, err := s.thing(w[1], w[2])
+		if err != nil {
+			return err
+		}
+		months, err := strconv.ParseInt(w[3], 10, 32)
+		if err != nil {
+			return err
+		}
+		_, err = i.Subscribe(ctx, giver, thing.ID, int32(months))
+		return err
+	}
+	v, err := s.subscription(w[1], w[2])
+	if err != nil {
+		return err
+	}
+	change := map[string]func(context.Context, int64, int64) error{
+		"pause": i.PauseSubscription, "resume": i.ResumeSubscription, "stop": i.StopSubscription}[w[0]]
+	return change(ctx, giver, v.ID)
+}
+
+func (s *scene) subscription(giver, what string) (ledger.SubscriptionView, error) {
+	thing, err := s.thing(giver, what)
+	if err != nil {
+		return ledger.SubscriptionView{}, err
+	}
+	all, err := s.at(giver).Subscriptions(context.Background(), s.members[giver].ID)
+	for _, v := range all {
+		if v.Thing == thing.ID {
+			return v, err
+		}
+	}
+	return ledger.SubscriptionView{}, cmp.Or(err, error(ledger.ErrNotFound))
 }
 
 func (s *scene) instance(host string, options []string) error {
