@@ -189,6 +189,7 @@ create table thing (
   check ((button is null) = (peer is not null)),
   check ((button is null) = (member is null))
 );
+create index thing_member on thing (member) where member is not null; -- a payee's statement
 
 -- owner: ledger
 -- Months in UTC: open -> closed (grace) -> settled, never back. Exactly one is open.
@@ -378,6 +379,7 @@ create table claim_line (
   refused text check (refused in ('unknown-payee','not-accepting','blocked','deleted')),
   unique (claim, payee)
 );
+create index claim_line_member on claim_line (member) where member is not null; -- what a payee earned
 
 -- owner: ledger
 -- Money that came back from a refused line to its giver: at most once per share.

@@ -16,7 +16,6 @@ type monthPage struct {
 	Counting  int
 	Each      int64 // what each counting flattr gets, rounded down
 	NextEach  int64 // what each would get with one more
-	Given     int64 // the sum of all shares
 	Current   bool  // the open month, in which flattrs can be undone
 	Reference string
 	PayIn     []string
@@ -39,7 +38,6 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 		if line.Counts() {
 			p.Counting++
 		}
-		p.Given += line.Share
 	}
 	p.Each, p.NextEach = m.Reserved/int64(max(p.Counting, 1)), m.Reserved/int64(p.Next())
 	return p, nil
