@@ -12,6 +12,7 @@ import (
 // monthPage is a giver's month: the budget over the flattrs.
 type monthPage struct {
 	ledger.MonthView
+	around
 	Form      form
 	Counting  int
 	Each      int64 // what each counting flattr gets, rounded down
@@ -28,7 +29,7 @@ func (p monthPage) Next() int { return p.Counting + 1 }
 func (p monthPage) Short() bool { return p.Budget > p.Reserved }
 
 func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (monthPage, error) {
-	m, err := s.ledger.MyMonth(r.Context(), v.member.ID, period)
+	m, err := s.ledger.MyMonth(r.Context(), v.member.ID, period) // "" is the open one
 	if err != nil {
 		return monthPage{}, err
 	}
@@ -100,6 +101,9 @@ func (s *Site) months(w http.ResponseWriter, r *http.Request, v visit) error {
 
 func (s *Site) month(w http.ResponseWriter, r *http.Request, v visit) error {
 	p, err := s.monthPage(r, v, param(r, "period"), form{})
+	if err == nil {
+		p.around, err = s.around(r, "/months", p.Period)
+	}
 	if err != nil {
 		return err
 	}
