@@ -42,6 +42,12 @@ func Journal(ctx context.Context, l *ledger.Ledger, to io.Writer, o JournalOptio
 	return j.to.Flush()
 }
 
+// Books is the journal as a document.
+func Books(l *ledger.Ledger, o JournalOptions) Document {
+	return Document{Name: "flattr-" + l.Instance().Host + ".journal", Media: "text/plain; charset=utf-8",
+		Write: func(ctx context.Context, to io.Writer) error { return Journal(ctx, l, to, o) }}
+}
+
 type journalWriter struct {
 	to       *bufio.Writer
 	code     string // of the currency
