@@ -98,10 +98,8 @@ func bookedBalances(t *testing.T, i *ledgertest.Instance) map[string]string {
 	return all
 }
 
-// TestJournal: hledger reads the whole books, and every balance is the account's.
-func TestJournal(t *testing.T) {
-	t.Parallel()
-	m := ledgertest.PlayMonths(t, ledgertest.MonthOptions{Uneven: true})
+// testJournal: hledger reads the whole books, and every balance is the account's.
+func testJournal(t *testing.T, m *ledgertest.Months) {
 	kinds := map[string]bool{}
 	for _, i := range []*ledgertest.Instance{m.A, m.B, m.C} {
 		journal := export(t, i, statement.JournalOptions{Assert: true})
@@ -126,11 +124,9 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestJournalOfAMonth: a part of the books begins with the balances before it and ends with those after it,
+// testJournalOfAMonth: a part of the books begins with the balances before it and ends with those after it,
 // so that the parts, one after the other, are the whole.
-func TestJournalOfAMonth(t *testing.T) {
-	t.Parallel()
-	m := ledgertest.PlayMonths(t, ledgertest.MonthOptions{Uneven: true})
+func testJournalOfAMonth(t *testing.T, m *ledgertest.Months) {
 	december, january := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	whole := export(t, m.A, statement.JournalOptions{})
 	parts := map[string]statement.JournalOptions{"2026-12-01": {To: december, Assert: true},
