@@ -17,8 +17,6 @@ type InstanceMonth struct {
 	Earned   int64 // of Shared, to members here
 	Claimed  int64 // of Shared, to other instances' members, as it was first claimed
 	Returned int64 // of Claimed, what came back to its givers
-	Claims   []Claim
-	Payments []ClaimPayment
 }
 
 // ClaimPayment is the part of a payment that pays one of the month's claims.
@@ -32,28 +30,35 @@ type ClaimPayment struct {
 	Confirmed *int64 // of Amount, once the payee's side has answered
 }
 
-// InstanceMonth reads a month. ErrNotFound: there was none.
-func (l *Ledger) InstanceMonth(ctx context.Context, period string) (InstanceMonth, error) {
-	var v InstanceMonth
-	err := l.snapshot(ctx, func(tx pgx.Tx) (err error) {
-		if v.Month, err = row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1`, period)); err != nil {
+// InstanceMonth reads a month: it calls head with the sums, then claim with each of its claims and payment
+// with what pays them; at most so many of either, 0 for all. Peers make as many as they like, so they may be
+// very many. ErrNotFound: there was no such month.
+func (l *Ledger) InstanceMonth(ctx context.Context, period string, most int, head func(InstanceMonth) error,
+	claim func(Claim) error, payment func(ClaimPayment) error) error {
+	return l.snapshot(ctx, func(tx pgx.Tx) error {
+		month, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1`, period))
+		if err != nil {
 			return err
 		}
-		if err = tx.QueryRow(ctx, instanceSums, period).Scan(&v.Givers, &v.Reserved, &v.Flattrs, &v.Shared, &v.Rolled,
+		v := InstanceMonth{Month: month}
+		if err := tx.QueryRow(ctx, instanceSums, period).Scan(&v.Givers, &v.Reserved, &v.Flattrs, &v.Shared, &v.Rolled,
 			&v.Earned, &v.Claimed, &v.Returned); err != nil {
 			return err
 		}
-		if v.Claims, err = rows[Claim](tx.Query(ctx, claimQuery+`
-			where c.period = $1 order by c.direction desc, p.host, c.n`, period)); err != nil {
+		if err := head(v); err != nil {
 			return err
 		}
-		v.Payments, err = rows[ClaimPayment](tx.Query(ctx, `
+		claims, err := tx.Query(ctx, claimQuery+`
+			where c.period = $1 order by c.direction desc, p.host, c.n limit nullif($2, 0)`, period, most)
+		if err := each(claims, err, claim); err != nil {
+			return err
+		}
+		payments, err := tx.Query(ctx, `
 			select y.direction, p.host, y.reference, c.n, y.state, a.amount, a.confirmed
 			from claim c join payment_allocation a on a.claim = c.id join payment y on y.id = a.payment join peer p on p.id = y.peer
-			where c.period = $1 order by y.direction desc, p.host, y.id, c.n`, period))
-		return err
+			where c.period = $1 order by y.direction desc, p.host, y.id, c.n limit nullif($2, 0)`, period, most)
+		return each(payments, err, payment)
 	})
-	return v, err
 }
 
 const instanceSums = `
@@ -65,10 +70,11 @@ const instanceSums = `
 	  (select coalesce(sum(amount), 0) from share_return where period = $1)::bigint
 	from month m left join settlement s on s.period = m.period and s.stage = 'settled' where m.period = $1`
 
-// Around are the months before and after one, "" where there is none.
-func (l *Ledger) Around(ctx context.Context, period string) (before, after string, err error) {
+// Around are the months before and after one, "" where there is none; of settled ones only, if that is
+// asked for.
+func (l *Ledger) Around(ctx context.Context, period string, settled bool) (before, after string, err error) {
 	err = l.pool.QueryRow(ctx, `
 		select coalesce(max(period) filter (where period < $1), ''), coalesce(min(period) filter (where period > $1), '')
-		from month`, period).Scan(&before, &after)
+		from month where state = 'settled' or not $2`, period, settled).Scan(&before, &after)
 	return before, after, err
 }

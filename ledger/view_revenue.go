@@ -46,7 +46,7 @@ type RevenueThing struct {
 	Rest    bool
 }
 
-// Revenue reads a payee's month, calls head with its sums and then f with its things, those that got most first; at most so many
+// Revenue reads a payee's month, calls head with its sums and then f with its things, those that got most first and rests last; at most so many
 // of them, 0 for all, which may be very many. ErrNotFound: there was no such month.
 func (l *Ledger) Revenue(ctx context.Context, by int64, period string, most int, head func(Revenue) error, f func(RevenueThing) error) error {
 	return l.revenue(ctx, by, period, head, func(tx pgx.Tx) error {
@@ -55,7 +55,7 @@ func (l *Ledger) Revenue(ctx context.Context, by int64, period string, most int,
 			  select host, state, object, coalesce(t.button, '') as button, coalesce(t.url, '') as url, coalesce(t.title, '') as title,
 			    flattrs, amount, 0::bigint as total, rest
 			  from told left join thing t on t.iri = told.object) x
-			order by amount desc nulls last, flattrs desc, host, object limit nullif($4, 0)`, by, period, l.inst.Host, most)
+			order by rest, amount desc nulls last, flattrs desc, host, object limit nullif($4, 0)`, by, period, l.inst.Host, most)
 		return each(found, err, f)
 	})
 }
@@ -70,7 +70,7 @@ func (l *Ledger) RevenueClassic(ctx context.Context, by int64, period string, f 
 			from (select '' as host, '' as state, object, sum(flattrs)::bigint as flattrs, sum(amount)::bigint as amount, rest
 			  from told where state <> 'pledged' group by object, rest) x
 			left join thing t on t.iri = x.object left join lateral (`+buttonQuery+` where b.id = t.button) b on true
-			order by x.amount desc nulls last, x.flattrs desc, x.object`, by, period, l.inst.Host)
+			order by x.rest, x.amount desc nulls last, x.flattrs desc, x.object`, by, period, l.inst.Host)
 		return each(found, err, f)
 	})
 }

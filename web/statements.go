@@ -21,7 +21,7 @@ type around struct {
 }
 
 func (s *Site) around(r *http.Request, path, period string) (around, error) {
-	before, after, err := s.ledger.Around(r.Context(), period)
+	before, after, err := s.ledger.Around(r.Context(), period, false)
 	return around{path, before, after}, err
 }
 
@@ -124,15 +124,28 @@ func (p revenuePage) Shown() int { return len(p.Things) }
 type instancePage struct {
 	ledger.InstanceMonth
 	around
+	Claims   []ledger.Claim // the first of them, and of Payments
+	Payments []ledger.ClaimPayment
+	More     bool // there are more of either
 }
 
+// Shown is how many claims and payments are on the page at most.
+func (p instancePage) Shown() int { return rowsPerPage }
+
 func (s *Site) instanceMonth(w http.ResponseWriter, r *http.Request, v visit) error {
-	m, err := s.ledger.InstanceMonth(r.Context(), param(r, "period"))
+	var p instancePage
+	err := s.ledger.InstanceMonth(r.Context(), param(r, "period"), rowsPerPage+1,
+		func(m ledger.InstanceMonth) error { p.InstanceMonth = m; return nil },
+		func(c ledger.Claim) error { p.Claims = append(p.Claims, c); return nil },
+		func(y ledger.ClaimPayment) error { p.Payments = append(p.Payments, y); return nil })
 	if err != nil {
 		return err
 	}
-	p := instancePage{InstanceMonth: m}
-	if p.around, err = s.around(r, "/admin/months", m.Period); err != nil {
+	var moreClaims, morePayments bool
+	p.Claims, moreClaims = cut(p.Claims, rowsPerPage)
+	p.Payments, morePayments = cut(p.Payments, rowsPerPage)
+	p.More = moreClaims || morePayments
+	if p.around, err = s.around(r, "/admin/months", p.Period); err != nil {
 		return err
 	}
 	return s.show(w, r, v, "instancemonth", p)

@@ -123,17 +123,18 @@ func TestPayeesFiles(t *testing.T) {
 	b.get("/earned/2026-11.csv").file("flattr-revenue-2026-11-alice.csv", "text/csv")
 	host := "a.localhost:" + s.port
 	want := []map[string]string{
-		{"month": "2026-11", "instance": host, "kind": "rest", "thing": "", "url": "", "title": "", "flattrs": "0", "amount": "7.000000", "state": "available", "currency": "EUR"},
 		{"month": "2026-11", "instance": host, "kind": "thing", "thing": s.a.Base + "/buttons/" + s.own.ID, "url": s.own.URL,
-			"title": "a-walk-along-the-river", "flattrs": "1", "amount": "", "state": "available", "currency": "EUR"}}
+			"title": "a-walk-along-the-river", "flattrs": "1", "amount": "", "state": "available", "currency": "EUR"},
+		{"month": "2026-11", "instance": host, "kind": "rest", "thing": "", "url": "", "title": "", "flattrs": "0", "amount": "7.000000",
+			"state": "available", "currency": "EUR"}}
 	if d := cmp.Diff(want, b.table(',')); d != "" {
 		t.Error(d)
 	}
 	files := b.Body
 	b.get("/earned/2026-11.csv?format=classic").file("flattr-revenue-2026-11-alice-classic.csv", "text/csv")
 	if want := "period;id;flattr url;url;title;clicks;revenue;clicks total\r\n" +
-		"2026-11;;;;;0;7,00;0\r\n" +
-		"2026-11;" + s.own.ID + ";" + s.a.Base + "/f/" + s.own.ID + ";" + s.own.URL + ";a-walk-along-the-river;1;;1\r\n"; b.Body != want {
+		"2026-11;" + s.own.ID + ";" + s.a.Base + "/f/" + s.own.ID + ";" + s.own.URL + ";a-walk-along-the-river;1;;1\r\n" +
+		"2026-11;;;;;0;7,00;0\r\n"; b.Body != want {
 		t.Errorf("classic:\n%s\nwant\n%s", b.Body, want)
 	}
 	files += b.get("/earned/2026-11.json").file("flattr-revenue-2026-11-alice.json", "application/json").Body
@@ -278,6 +279,9 @@ func TestTotalsPage(t *testing.T) {
 	b.get("/totals/2026-11").says(".facts", "Givers2", "not told").says("main", "over fewer than three members")
 	if href := b.Doc.Find("a[href$='.json']").AttrOr("href", ""); href != "/totals/2026-11.json" {
 		t.Errorf("signed at %q", href)
+	}
+	if b.Doc.Find(".around").Length() != 0 {
+		t.Error("a month that isn't settled has totals")
 	}
 	for _, none := range []string{"/totals/2026-12", "/totals/2020-01", "/totals/x", "/totals?before=x"} {
 		b.get(none).wants(404, strings.Split(none, "?")[0])

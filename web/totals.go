@@ -52,8 +52,8 @@ func (s *Site) total(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil {
 		return err
 	}
-	p := totalPage{PublicTotals: t}
-	if p.around, err = s.around(r, "/totals", t.Period); err != nil {
+	p := totalPage{PublicTotals: t, around: around{Path: "/totals"}}
+	if p.Before, p.After, err = s.ledger.Around(r.Context(), t.Period, true); err != nil {
 		return err
 	}
 	return s.show(w, r, v, "total", p)

@@ -2,6 +2,7 @@ package statement
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -107,10 +108,10 @@ type thingJSON struct {
 }
 
 func (r revenue) json(ctx context.Context, to io.Writer) error {
-	l := list{to: to}
+	l := lists{to: to}
 	begin := func(v ledger.Revenue) error {
-		return l.begin(revenueJSON{headOf(r.ledger.Instance(), "Revenue", r.member.Name, v.Month), v.Flattrs(), v.Pledged,
-			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Withdrawn), sourcesOf(v.Sources)}, "things")
+		return errors.Join(l.begin(revenueJSON{headOf(r.ledger.Instance(), "Revenue", r.member.Name, v.Month), v.Flattrs(), v.Pledged,
+			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Withdrawn), sourcesOf(v.Sources)}), l.open("things"))
 	}
 	err := r.ledger.Revenue(ctx, r.member.ID, r.period, 0, begin, func(x ledger.RevenueThing) error {
 		return l.add(thingJSON{x.Host, kindOf(x), x.Object, x.URL, x.Title, x.Flattrs, optional(x.Amount), x.State})
@@ -118,7 +119,7 @@ func (r revenue) json(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return l.end()
+	return errors.Join(l.close(), l.end())
 }
 
 func sourcesOf(all []ledger.EarnedFrom) []sourceJSON {

@@ -95,23 +95,29 @@ func writeJSON(to io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// list writes a JSON document whose last member is a list that is never held in memory.
-type list struct {
+// lists writes a JSON document whose last members are lists that are never held in memory.
+type lists struct {
 	to    io.Writer
-	begun bool
+	begun bool // the list has an entry
 }
 
-// begin writes the document up to its list; v is an object with at least one member.
-func (l *list) begin(v any, name string) error {
+// begin writes the document up to its lists; v is an object with at least one member.
+func (l *lists) begin(v any) error {
 	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = l.to.Write(raw[:len(raw)-len("\n}")])
 	}
-	_, err = fmt.Fprintf(l.to, "%s,\n  %q: [", raw[:len(raw)-len("\n}")], name)
 	return err
 }
 
-func (l *list) add(v any) error {
+// open begins a list.
+func (l *lists) open(name string) error {
+	l.begun = false
+	_, err := fmt.Fprintf(l.to, ",\n  %q: [", name)
+	return err
+}
+
+func (l *lists) add(v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -124,7 +130,13 @@ func (l *list) add(v any) error {
 	return err
 }
 
-func (l *list) end() error {
-	_, err := io.WriteString(l.to, "\n  ]\n}\n")
+// close ends a list.
+func (l *lists) close() error {
+	_, err := io.WriteString(l.to, "\n  ]")
+	return err
+}
+
+func (l *lists) end() error {
+	_, err := io.WriteString(l.to, "\n}\n")
 	return err
 }
