@@ -36,6 +36,7 @@ func (s *Server) Handler(fallback http.Handler) http.Handler {
 	r.Get("/buttons/{id}/likes", s.document(s.buttonLikes, "/f/{id}"))
 	r.Get("/proposals/{currency}", s.document(s.proposal, "/about"))
 	r.Get("/claims/{period}/{host}/{currency}/{n}/lines", s.claimLines)
+	r.Get("/totals/{period:[0-9-]+}.json", s.varying(s.serve(s.totals)))
 	r.NotFound(fallback.ServeHTTP)
 	r.MethodNotAllowed(fallback.ServeHTTP)
 	return r
@@ -55,6 +56,14 @@ func (s *Server) serve(route func(*http.Request) (answer, error)) http.HandlerFu
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		a, err := route(r)
 		s.write(w, r, a, err)
+	}
+}
+
+// varying tells caches that what is served depends on Accept.
+func (s *Server) varying(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept")
+		serve(w, r)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,8 @@ type Ledger struct {
 	outbox Outbox
 	inst   Instance
 	log    *slog.Logger
+
+	settled sync.Map // of months for the public, once read: settledSums by period
 }
 
 // Outbox takes what must be told to other instances, inside the ledger's own transaction, so that
@@ -173,6 +176,25 @@ func rows[T any](found pgx.Rows, err error) ([]T, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(found, pgx.RowToStructByName[T])
+}
+
+// each calls f with every struct that a query finds, one after the other: for results that may be larger
+// than what memory should hold.
+func each[T any](found pgx.Rows, err error, f func(T) error) error {
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		v, err := pgx.RowToStructByName[T](found)
+		if err == nil {
+			err = f(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return found.Err()
 }
 
 // row collects the one struct that a query found, or ErrNotFound.

@@ -16,11 +16,14 @@ func ValidPeriod(s string) bool { return periodForm.MatchString(s) }
 // NextPeriod is the month after a valid period.
 func NextPeriod(period string) string { return PeriodOf(PeriodEnd(period)) }
 
-// PeriodEnd is the first instant after a valid period.
-func PeriodEnd(period string) time.Time {
+// PeriodStart is the first instant of a valid period.
+func PeriodStart(period string) time.Time {
 	start, err := time.Parse("2006-01", period)
 	if err != nil {
 		panic("ledger: internal error: period " + period)
 	}
-	return start.AddDate(0, 1, 0)
+	return start
 }
+
+// PeriodEnd is the first instant after a valid period.
+func PeriodEnd(period string) time.Time { return PeriodStart(period).AddDate(0, 1, 0) }

@@ -42,6 +42,18 @@ type MonthLine struct {
 	Share      int64 `db:"-"` // Settled, or what it would get if the month closed as it is
 }
 
+// Given is what all flattrs together got, or would get if the month closed as it is.
+func (v MonthView) Given() (sum int64) {
+	for _, l := range v.Lines {
+		sum += l.Share
+	}
+	return sum
+}
+
+// Fee is what of a settled month's budget neither the things got nor rolled over: nothing, as no instance
+// takes any of it (protocol §7).
+func (v MonthView) Fee() int64 { return v.Reserved - v.Given() - v.Rolled }
+
 // Counts tells whether a flattr takes, or may yet take, a share.
 func (l MonthLine) Counts() bool {
 	return l.State == Accepted || l.State == Held || l.State == Sent

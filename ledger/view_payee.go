@@ -28,6 +28,9 @@ type EarnedFrom struct {
 	State     string // "available", or the claim's state
 }
 
+// Announced is what of Amount isn't paid yet.
+func (e EarnedFrom) Announced() int64 { return e.Amount - e.Available }
+
 // Earned reads what a member was given.
 func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 	var e Earnings
@@ -45,7 +48,7 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged); err != nil {
 				return err
 			}
-			e.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host))
+			e.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host, ""))
 			return err
 		})
 	return e, err
@@ -59,15 +62,16 @@ const earnedCounts = `
 	    where r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
 	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period))`
 
+// earnedSources are a month's; $3 ”: all months'.
 const earnedSources = `
 	select e.period, $2 as host, e.flattrs::bigint, e.amount, e.amount as available, 'available' as state
-	from earning e where e.member = $1
+	from earning e where e.member = $1 and ($3 = '' or e.period = $3)
 	union all
 	select c.period, p.host,
 	  (select coalesce(sum((x->>'flattrs')::bigint), 0) from jsonb_array_elements(l.things) x)::bigint,
 	  l.amount, coalesce((select sum(a.amount) from line_allocation a where a.line = l.id), 0)::bigint, c.state
 	from claim_line l join claim c on c.id = l.claim join peer p on p.id = c.peer
-	where l.member = $1 and c.direction = 'in' and c.state in ('accepted', 'confirmed')
+	where l.member = $1 and c.direction = 'in' and c.state in ('accepted', 'confirmed') and ($3 = '' or c.period = $3)
 	order by 1 desc, 2`
 
 // Holdings is all the money of a member that is here, as the account's deletion asks for it.

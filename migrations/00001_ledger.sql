@@ -189,6 +189,7 @@ create table thing (
   check ((button is null) = (peer is not null)),
   check ((button is null) = (member is null))
 );
+create index thing_member on thing (member) where member is not null; -- a payee's statement
 
 -- owner: ledger
 -- Months in UTC: open -> closed (grace) -> settled, never back. Exactly one is open.
@@ -379,6 +380,7 @@ create table claim_line (
   refused text check (refused in ('unknown-payee','not-accepting','blocked','deleted')),
   unique (claim, payee)
 );
+create index claim_line_member on claim_line (member) where member is not null; -- what a payee earned
 
 comment on column claim_line.claim is 'references claim (id), by trigger';
 -- A foreign key asks row by row, which is most of the time that a large claim takes: this asks once for all the

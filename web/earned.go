@@ -8,12 +8,22 @@ import (
 	"github.com/fedflattr/flattrd/ledger"
 )
 
+// earnedPage is what a payee was given, and where the newest month is.
+type earnedPage struct {
+	ledger.Earnings
+	Newest string
+}
+
 func (s *Site) earned(w http.ResponseWriter, r *http.Request, v visit) error {
 	e, err := s.ledger.Earned(r.Context(), v.member.ID)
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, v, "earned", e)
+	months, err := s.around(r, "/earned", "9999-12")
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "earned", earnedPage{e, months.Before})
 }
 
 // withdrawPage asks for an amount and an account, and lists what was asked before.

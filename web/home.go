@@ -12,11 +12,11 @@ import (
 // monthPage is a giver's month: the budget over the flattrs.
 type monthPage struct {
 	ledger.MonthView
+	around
 	Form      form
 	Counting  int
 	Each      int64 // what each counting flattr gets, rounded down
 	NextEach  int64 // what each would get with one more
-	Given     int64 // the sum of all shares
 	Current   bool  // the open month, in which flattrs can be undone
 	Reference string
 	PayIn     []string
@@ -29,7 +29,7 @@ func (p monthPage) Next() int { return p.Counting + 1 }
 func (p monthPage) Short() bool { return p.Budget > p.Reserved }
 
 func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (monthPage, error) {
-	m, err := s.ledger.MyMonth(r.Context(), v.member.ID, period)
+	m, err := s.ledger.MyMonth(r.Context(), v.member.ID, period) // "" is the open one
 	if err != nil {
 		return monthPage{}, err
 	}
@@ -39,7 +39,6 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 		if line.Counts() {
 			p.Counting++
 		}
-		p.Given += line.Share
 	}
 	p.Each, p.NextEach = m.Reserved/int64(max(p.Counting, 1)), m.Reserved/int64(p.Next())
 	return p, nil
@@ -102,6 +101,9 @@ func (s *Site) months(w http.ResponseWriter, r *http.Request, v visit) error {
 
 func (s *Site) month(w http.ResponseWriter, r *http.Request, v visit) error {
 	p, err := s.monthPage(r, v, param(r, "period"), form{})
+	if err == nil {
+		p.around, err = s.around(r, "/months", p.Period)
+	}
 	if err != nil {
 		return err
 	}

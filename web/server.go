@@ -33,6 +33,8 @@ func (s *Site) routes() []route {
 	all := []route{
 		get("/", public, pageFrame, s.landing),
 		get("/about", public, pageFrame, s.about),
+		get("/totals", public, pageFrame, s.totals),
+		get("/totals/{period}", public, pageFrame, s.total),
 		get("/ns", public, pageFrame, s.terms),
 		post("/language", public, pageFrame, s.setLanguage),
 
@@ -47,12 +49,16 @@ func (s *Site) routes() []route {
 		post("/home/undo", member, pageFrame, s.undo),
 		get("/months", member, pageFrame, s.months),
 		get("/months/{period}", member, pageFrame, s.month),
+		get("/months/{period:[0-9-]+}.{format:csv|json}", member, pageFrame, s.monthFile),
 
 		get("/buttons", member, pageFrame, s.buttons),
 		post("/buttons", member, pageFrame, s.createButton),
 		get("/buttons/{id}/snippet", member, pageFrame, s.snippet),
 		post("/buttons/{id}/remove", member, pageFrame, s.removeButton),
 		get("/earned", member, pageFrame, s.earned),
+		get("/earned.{format:csv|json}", member, pageFrame, s.earnedFile),
+		get("/earned/{period}", member, pageFrame, s.revenue),
+		get("/earned/{period:[0-9-]+}.{format:csv|json}", member, pageFrame, s.revenueFile),
 		get("/withdraw", member, pageFrame, s.withdrawForm),
 		post("/withdraw", member, pageFrame, s.withdraw),
 
@@ -94,6 +100,8 @@ func (s *Site) adminRoutes() []route {
 		post("/admin/peers/threshold", operator, pageFrame, s.setThreshold),
 		post("/admin/peers/unfreeze", operator, pageFrame, s.unfreeze),
 		get("/admin/months", operator, pageFrame, s.adminMonths),
+		get("/admin/months/{period}", operator, pageFrame, s.instanceMonth),
+		get("/admin/months/{period:[0-9-]+}.{format:csv|json}", operator, pageFrame, s.instanceFile),
 		get("/admin/deposits", operator, pageFrame, s.deposits),
 		post("/admin/deposits", operator, pageFrame, s.recordDeposit),
 		get("/admin/withdrawals", operator, pageFrame, s.withdrawals),

@@ -44,11 +44,12 @@ var pathVariable = regexp.MustCompile(`\{[^}]*\}`)
 
 // concrete puts a real row into a pattern.
 func (s *scene) concrete(pattern string) string {
-	values := map[string]string{"/@": "alice", "/f/": s.own.ID, "/months/": "2026-11", "/buttons/": s.own.ID,
-		"/static/": s.a.Site.assets.names["app.css"], "/admin/": "1"}
-	for prefix, v := range values {
-		if strings.HasPrefix(pattern, prefix) {
-			return pathVariable.ReplaceAllString(pattern, v)
+	pattern = strings.ReplaceAll(pattern, "{format:csv|json}", "csv")
+	for _, v := range [][2]string{{"/@", "alice"}, {"/f/", s.own.ID}, {"/months/", "2026-11"}, {"/earned/", "2026-11"},
+		{"/totals/", "2026-11"}, {"/buttons/", s.own.ID}, {"/static/", s.a.Site.assets.names["app.css"]},
+		{"/admin/months/", "2026-11"}, {"/admin/", "1"}} {
+		if strings.HasPrefix(pattern, v[0]) {
+			return pathVariable.ReplaceAllString(pattern, v[1])
 		}
 	}
 	return pattern

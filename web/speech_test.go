@@ -144,7 +144,7 @@ func builtKeys(t *testing.T) map[string]string {
 	add("settlement.", "", "splitting", "indexing", "checking", "publishing")
 	add("claim.", "", ledger.Offered, ledger.ClaimTaken, ledger.Refused, ledger.Superseded, ledger.Confirmed)
 	add("claims.", "", "out", "in")
-	add("source.", "", "available", ledger.ClaimTaken, ledger.Confirmed)
+	add("source.", "", "pledged", "available", ledger.ClaimTaken, ledger.Confirmed)
 	add("payment.", "", "ordered", "sent", "announced", "confirmed", "not_received", "cancelled")
 	add("withdrawal.", "", "requested", "paid", "refused")
 	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}

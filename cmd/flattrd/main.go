@@ -33,6 +33,8 @@ type commands struct {
 	Settle     settleCommand     `cmd:"" help:"Close or settle what is due now."`
 	Check      checkCommand      `cmd:"" help:"Check every invariant of the books."`
 	Evidence   evidenceCommand   `cmd:"" help:"The signed documents about money: list, show, verify."`
+	Statement  statementCommand  `cmd:"" help:"Write a member's or the instance's month as CSV or JSON."`
+	Export     exportCommand     `cmd:"" help:"Write the books for other programs."`
 	Bench      benchCommand      `cmd:"" help:"Measure against limits taken in the same run."`
 	Admin      adminCommand      `cmd:"" help:"Things an operator does on the machine."`
 

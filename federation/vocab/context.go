@@ -38,9 +38,12 @@ const (
 	TermReference      = NS + "reference"
 	TermPaidAt         = NS + "paidAt"
 	TermAllocations    = NS + "allocations"
+	TermSums           = NS + "sums"
 
 	// PaymentType is the type of a payment between two instances (protocol §9).
 	PaymentType = NS + "Payment"
+	// TotalsType is the type of an instance's public sums of a month (protocol §12).
+	TotalsType = NS + "Totals"
 	// AgreementType and ProposalType are ValueFlows types (FEP-0837).
 	AgreementType = vfNS + "Agreement"
 	ProposalType  = vfNS + "Proposal"

@@ -53,6 +53,8 @@ var (
 		"hasNumericalValue":  "om2:hasNumericalValue",
 	}}
 
+	totalsContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:sums": literal("fl:sums")}}
+
 	pageContext = []any{AS2, map[string]any{"Hashtag": "as:Hashtag"}}
 
 	actorContext = []any{

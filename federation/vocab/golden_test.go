@@ -184,6 +184,45 @@ func TestGoldenAnswers(t *testing.T) {
 	roundTrip(t, "reject_like", answer, RenderAnswer, ParseAnswer)
 }
 
+func TestTotals(t *testing.T) {
+	t.Parallel()
+	of := func(n int64) *int64 { return &n }
+	all := Totals{ID: "https://a.example/totals/2026-11.json", AttributedTo: homeA, Published: noon, Updated: noon.Add(time.Hour),
+		Period: "2026-11", AssetCode: "EUR", Sums: Sums{Givers: 5, Flattrs: of(17), Reserved: of(9_000_000), Shared: of(6_000_000),
+			RolledOver: of(3_000_000), Here: of(1_000_000), Elsewhere: of(5_000_000), Offered: of(0), Accepted: of(1_500_000),
+			Confirmed: of(3_000_000), Returned: of(500_000), OwedByOthers: of(2_000_000), PaidByOthers: of(0)}}
+	roundTrip(t, "totals", all, RenderTotals, ParseTotals)
+	few := all
+	few.Sums = Sums{Givers: 2}
+	roundTrip(t, "totals_few", few, RenderTotals, ParseTotals)
+	for name, change := range map[string]func(*Totals){
+		"parts that don't add up": func(t *Totals) { t.Sums.Here = of(1_000_001) },
+		"a part alone":            func(t *Totals) { t.Sums.RolledOver = nil },
+		"parts of nothing":        func(t *Totals) { t.Sums.Elsewhere = nil },
+		"less than nothing":       func(t *Totals) { t.Sums.PaidByOthers = of(-1) },
+		"older than itself":       func(t *Totals) { t.Updated = t.Published.Add(-time.Second) },
+		"no month":                func(t *Totals) { t.Period = "2026-13" },
+		"no currency":             func(t *Totals) { t.AssetCode = "euro" },
+	} {
+		broken := all
+		change(&broken)
+		if _, err := RenderTotals(broken); FaultCode(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	raw, err := RenderTotals(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for old, new := range map[string]string{`"here":"1000000"`: `"here":"1000001"`, `"shared":"6000000"`: `"shared":6000000`,
+		`"givers":5`: `"givers":-5`, `"fl:Totals"`: `"Totals"`, `"fl:sums":{"acc`: `"fl:other":{"acc`} {
+		broken := bytes.Replace(raw, []byte(old), []byte(new), 1)
+		if _, err := ParseTotals(mustDecode(t, broken)); bytes.Equal(broken, raw) || FaultCode(err) == "" {
+			t.Errorf("%s: %v", new, err)
+		}
+	}
+}
+
 func TestGoldenClaim(t *testing.T) {
 	t.Parallel()
 	claim := aClaim(t)
