@@ -20,6 +20,9 @@ type monthPage struct {
 	Current   bool  // the open month, in which flattrs can be undone
 	Reference string
 	PayIn     []string
+
+	Monthly    []ledger.SubscriptionView // of the open month's page
+	Repeatable []ledger.MonthLine        // its flattrs that don't repeat
 }
 
 // Next is the number of the flattr that would come next.
@@ -38,6 +41,11 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 	for _, line := range m.Lines {
 		if line.Counts() {
 			p.Counting++
+		}
+	}
+	if p.Current {
+		if err := s.monthly(r, v, &p); err != nil {
+			return p, err
 		}
 	}
 	p.Each, p.NextEach = m.Reserved/int64(max(p.Counting, 1)), m.Reserved/int64(p.Next())

@@ -46,6 +46,45 @@ func TestMonthPage(t *testing.T) {
 	}
 }
 
+// TestMonthly: a flattr of this month repeats until it is stopped.
+func TestMonthly(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	alice, bob := a.join("alice"), a.join("bob")
+	a.Fund(alice, 1_000_000)
+	b := w.browser().logIn(a, "alice")
+	if b.get("/home").Doc.Find("#monthly-title").Length() != 0 {
+		t.Error("nothing can repeat yet")
+	}
+	for _, slug := range []string{"one", "two"} {
+		clickAt(t, a, alice, a.button(bob, slug))
+	}
+	thing := b.get("/home").Doc.Find("#monthly-thing option").First().AttrOr("value", "")
+	b.submit("/home/monthly", "thing", thing, "months", "6").wants(200, "/home").says(".notice", "every month from now on")
+	b.says("#monthly-title ~ .lines", "1 of 6 months", "bob")
+	if n := b.Doc.Find("#monthly-thing option").Length(); n != 1 {
+		t.Errorf("%d things are left to repeat", n)
+	}
+	for _, c := range []struct{ do, notice, state string }{
+		{"pause", "It rests", "rests 1 of 6"}, {"resume", "goes on with the next month", "1 of 6"}} {
+		path := b.Doc.Find("form[action^='/home/monthly/']").AttrOr("action", "")
+		b.post(path, "do", c.do).wants(200, "/home").says(".notice", c.notice).says("#monthly-title ~ .lines", c.state)
+	}
+	path := b.Doc.Find("form[action^='/home/monthly/']").AttrOr("action", "")
+	if stranger := w.browser().logIn(a, "bob"); stranger.post(path, "do", "stop").Code != 404 {
+		t.Error("somebody else's subscription is stopped")
+	}
+	if b.post(path, "do", "nonsense").Code != 404 || b.post("/home/monthly", "thing", thing, "months", "x").Code != 404 {
+		t.Error("nonsense is taken")
+	}
+	b.submit("/home/monthly", "months", "0").wants(200, "/home").says("#monthly-title ~ .lines", "1 month so far")
+	b.post("/home/monthly", "thing", thing, "months", "7").wants(422, "/home/monthly")
+	b.post(path, "do", "stop").wants(200, "/home").says(".notice", "Stopped")
+	if b.Doc.Find("form[action='"+path+"']").Length() != 0 {
+		t.Error("it goes on")
+	}
+}
+
 func clickAt(t *testing.T, p *place, giver ledger.Member, b ledger.Button) {
 	t.Helper()
 	ctx := context.Background()

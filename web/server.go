@@ -47,6 +47,8 @@ func (s *Site) routes() []route {
 		get("/home", member, pageFrame, s.home),
 		post("/home/budget", member, pageFrame, s.setBudget),
 		post("/home/undo", member, pageFrame, s.undo),
+		post("/home/monthly", member, pageFrame, s.subscribe),
+		post("/home/monthly/{id}", member, pageFrame, s.changeSubscription),
 		get("/months", member, pageFrame, s.months),
 		get("/months/{period}", member, pageFrame, s.month),
 		get("/months/{period:[0-9-]+}.{format:csv|json}", member, pageFrame, s.monthFile),

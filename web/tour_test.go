@@ -111,11 +111,32 @@ func (s *scene) extras(bob ledger.Member) {
 			AccountingKey: "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", AccountingKeyID: "x"})
 	}
 	if err == nil {
+		err = s.monthly(ctx)
+	}
+	if err == nil {
 		_, err = s.a.CreateInvite(ctx, s.a.Op.ID, "for the reading circle", 5)
 	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// monthly lets the first of alice's flattrs repeat for half a year and the second, which rests, for ever.
+func (s *scene) monthly(ctx context.Context) error {
+	m, err := s.a.MyMonth(ctx, s.alice.ID, "")
+	if err != nil {
+		return err
+	}
+	for n, line := range m.Lines[:2] {
+		repeats, err := s.a.Subscribe(ctx, s.alice.ID, line.Thing, int32(6*(1-n)))
+		if err == nil && n == 1 {
+			err = s.a.PauseSubscription(ctx, s.alice.ID, repeats.ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // moneyMoves puts payments of every state on the operator's pages: one peer announces more than are shown.
