@@ -32,6 +32,7 @@ type commands struct {
 	Migrate    migrateCommand    `cmd:"" help:"Bring the database to this program's schema."`
 	Settle     settleCommand     `cmd:"" help:"Close or settle what is due now."`
 	Check      checkCommand      `cmd:"" help:"Check every invariant of the books."`
+	Audit      auditCommand      `cmd:"" help:"Prove the books from first facts, with code that shares nothing with the ledger. Reads only; a replica or a restored dump serves as well."`
 	Bench      benchCommand      `cmd:"" help:"Measure against limits taken in the same run."`
 	Admin      adminCommand      `cmd:"" help:"Things an operator does on the machine."`
 
