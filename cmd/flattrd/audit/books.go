@@ -91,7 +91,7 @@ func (b *books) kind(ctx context.Context, k *kind) error {
 		b.match(k, &f, group)
 		b.sum(group)
 	})
-	b.a.verified("facts that transfers of kind "+k.name+" book", facts.count)
+	b.a.verified(fmt.Sprintf("rows of %s, against transfers of kind %s", k.table, k.name), facts.count)
 	return err
 }
 

@@ -27,6 +27,7 @@ type claim struct {
 	successor       *claim
 	refused         map[string]refusal // lines, by payee
 	left            map[string]keptLine
+	payees          map[string]bool // of one that waits for its answer
 	allocated, paid int64
 	payments        []int64 // that name it
 }

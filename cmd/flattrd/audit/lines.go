@@ -94,6 +94,12 @@ func (a *auditor) checkClaimLines(c *claim, lines []line) {
 		l := &lines[i]
 		total += l.amount
 		a.checkLine(c, l)
+		if c.state == "offered" {
+			if c.payees == nil {
+				c.payees = map[string]bool{}
+			}
+			c.payees[l.payee] = true
+		}
 		if l.refused != nil {
 			if c.refused == nil {
 				c.refused = map[string]refusal{}
@@ -179,7 +185,7 @@ func (a *auditor) checkLine(c *claim, l *line) {
 	}
 	same(a, at, "amount is above zero", true, l.amount > 0)
 	if c.direction == "out" {
-		same(a, at, "member", "none", idOf(l.member))
+		same(a, at, "member", "none", orNone(l.member))
 		if l.refused != nil {
 			a.noteRefused(c, l, things)
 		}
@@ -189,7 +195,7 @@ func (a *auditor) checkLine(c *claim, l *line) {
 	a.checkPayee(c, l, at)
 }
 
-func idOf(id *int64) string {
+func orNone(id *int64) string {
 	if id == nil {
 		return "none"
 	}
@@ -231,7 +237,7 @@ func (a *auditor) checkPayee(c *claim, l *line, at Finding) {
 	if ours && known && (l.member != nil || c.answered == nil || a.members[id].created.Before(c.answered.Add(-clockSlack))) {
 		member = fmt.Sprint(id)
 	}
-	same(a, at, "member", member, idOf(l.member))
+	same(a, at, "member", member, orNone(l.member))
 	reason := "none"
 	if l.refused != nil {
 		reason = *l.refused

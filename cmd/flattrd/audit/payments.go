@@ -123,7 +123,7 @@ func (a *auditor) checkAllocated(y *payment) {
 		} else if y.state == "ordered" || y.state == "sent" || y.state == "announced" {
 			c.allocated += x.amount
 		}
-		same(a, at, "confirmed", part, idOf(x.confirmed))
+		same(a, at, "confirmed", part, orNone(x.confirmed))
 		total, c.payments = total+x.amount, append(c.payments, y.id)
 	}
 	at := y.at()

@@ -96,7 +96,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	text.add("%s, %s: audited in %.1f s", r.Host, r.Currency, r.Took)
 	for _, c := range r.Verified {
-		text.add("%12d %s", c.Rows, c.What)
+		if c.Rows > 0 {
+			text.add("%12d %s", c.Rows, c.What)
+		}
 	}
 	for _, b := range r.Balances {
 		text.add("%19s %s, of that reserved %s, on %d account(s)", money(b.Posted), b.Kind, money(b.Pending), b.Accounts)
