@@ -58,7 +58,7 @@ func (c auditCommand) Run(ctx context.Context, d *Database) error {
 	return nil
 }
 
-func (c auditCommand) audit(ctx context.Context, conn *pgx.Conn) (report *audit.Report, err error) {
+func (c auditCommand) audit(ctx context.Context, conn *pgx.Conn) (*audit.Report, error) {
 	if err := migrations.Current(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,14 @@ func (c auditCommand) audit(ctx context.Context, conn *pgx.Conn) (report *audit.
 			fmt.Fprintf(os.Stderr, "%12d %s (%.1f s)\n", n.Rows, n.What, took.Seconds())
 		}
 	}
-	err = pgx.BeginTxFunc(ctx, conn, audit.Transaction, func(tx pgx.Tx) (err error) {
+	return auditOf(ctx, conn, o)
+}
+
+// auditOf audits what is there now.
+func auditOf(ctx context.Context, on interface {
+	BeginTx(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error)
+}, o audit.Options) (report *audit.Report, err error) {
+	err = pgx.BeginTxFunc(ctx, on, audit.Transaction, func(tx pgx.Tx) (err error) {
 		report, err = audit.Run(ctx, tx, o)
 		return err
 	})

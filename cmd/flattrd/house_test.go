@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"ledger/journal":       {},
 	"ledger":               {"ledger/journal"},
 	"ledger/bench":         {"ledger", "ledger/journal"},
-	"ledger/ledgertest":    {"ledger", "ledger/journal", "migrations", "migrations/privatepg"},
+	"ledger/ledgertest":    {"ledger", "ledger/journal", "migrations", "migrations/privatepg", "cmd/flattrd/audit"},
 	"federation/vocab":     {},
 	"federation/signature": {},
 	"federation/guard":     {"federation/vocab"},

@@ -121,7 +121,7 @@ func (a *auditor) readPeers(ctx context.Context) error {
 		if r.actor != "" {
 			same(a, at, "actor", r.host, authority(r.actor))
 		}
-		if r.key != "" && !strings.HasPrefix(r.keyID, r.actor+"#") {
+		if r.keyID != "" && !strings.HasPrefix(r.keyID, r.actor+"#") {
 			same(a, at, "accounting_key_id", r.actor+"#…", r.keyID)
 		}
 	})
