@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -24,15 +23,6 @@ type transfer struct {
 
 func (t *transfer) at() Finding {
 	return Finding{Table: "transfer", Key: fmt.Sprintf("%d/%s", t.id, t.batch)}
-}
-
-// transferKey is a row of transfer_key.
-type transferKey struct {
-	kind     string
-	ref      int64
-	phase    string
-	transfer int64
-	batch    string
 }
 
 const (
@@ -120,70 +110,6 @@ func tableOf(name string) string {
 	return name
 }
 
-func (b *books) uncalled(t *transfer, why string) {
-	at := t.at()
-	at.Expected, at.Found, at.Why = "none", fmt.Sprintf("%s %d %s of %d", t.kind, t.ref, t.phase, t.amount), why
-	b.a.find(at)
-}
-
-// match compares what a fact calls for with the transfers of its kind and id.
-func (b *books) match(k *kind, f *fact, group []transfer) {
-	row := fmt.Sprintf("%s %d", k.table, f.ref)
-	for _, e := range k.calls(b.a, f) {
-		i := 0
-		for i < len(group) && (group[i].phase != e.phase || group[i].claimed) {
-			i++
-		}
-		if i == len(group) {
-			b.a.find(Finding{Table: k.table, Key: fmt.Sprint(f.ref), Expected: fmt.Sprintf("a transfer: %s %d %s of %d", k.name, f.ref, e.phase, e.amount), Found: "none"})
-			continue
-		}
-		group[i].claimed = true
-		b.compare(&group[i], f, e, row)
-	}
-	for i := range group {
-		if !group[i].claimed {
-			b.uncalled(&group[i], row+" doesn't call for it")
-		}
-	}
-}
-
-// compare holds a transfer to what a fact calls for.
-func (b *books) compare(t *transfer, f *fact, e entry, row string) {
-	at := t.at()
-	at.Why = "it books " + row
-	debtor := f.debtor
-	if e.debitsNobody {
-		debtor = 0
-	}
-	a := b.a
-	same(a, at, "amount", e.amount, t.amount)
-	a.sameAccount(at, "debit_account", e.debit, debtor, t.debit)
-	a.sameAccount(at, "credit_account", e.credit, f.creditor, t.credit)
-	same(a, at, "currency", a.inst.currency, t.currency)
-	if e.at != nil {
-		same(a, at, "booked_at", e.at.UTC().String(), t.booked.UTC().String())
-	}
-	if e.batch != "" {
-		same(a, at, "batch", e.batch, t.batch)
-	} else if _, month := a.monthAt[t.batch]; !month {
-		at.Column, at.Expected, at.Found = "batch", "a month", t.batch
-		a.find(at)
-	}
-}
-
-func (a *auditor) sameAccount(at Finding, column, kind string, owner, found int64) {
-	c := a.accounts[found]
-	if c != nil && c.kind == kind && c.owner == owner {
-		return
-	}
-	at.Column, at.Expected, at.Found = column, fmt.Sprintf("%s of %d", kind, owner), fmt.Sprintf("account %d", found)
-	if c != nil {
-		at.Found += fmt.Sprintf(", %s of %d", c.kind, c.owner)
-	}
-	a.find(at)
-}
-
 // sum adds the transfers of one kind and id to their accounts. A post or void takes back the whole reservation.
 func (b *books) sum(group []transfer) {
 	var held *transfer
@@ -219,44 +145,4 @@ func (a *auditor) sumsOf(id int64) *totals {
 		return &c.sum
 	}
 	return new(totals)
-}
-
-// key: a running transfer has its key, a settlement's has none.
-func (b *books) key(t *transfer) {
-	if strings.HasSuffix(t.batch, "/settlement") {
-		return
-	}
-	b.strayKeys(t)
-	k := b.keys.head()
-	if k == nil || k.compare(t) != 0 {
-		b.a.find(Finding{Table: "transfer_key", Key: fmt.Sprintf("%s/%d/%s", t.kind, t.ref, t.phase), Expected: fmt.Sprintf("transfer %d/%s", t.id, t.batch), Found: "none"})
-		return
-	}
-	b.a.sameKey(k, t)
-	b.keys.next()
-}
-
-func (a *auditor) sameKey(k *transferKey, t *transfer) {
-	at := k.at()
-	at.Why = fmt.Sprintf("transfer %d/%s", t.id, t.batch)
-	same(a, at, "transfer", t.id, k.transfer)
-	same(a, at, "batch", t.batch, k.batch)
-}
-
-func (k *transferKey) at() Finding {
-	return Finding{Table: "transfer_key", Key: fmt.Sprintf("%s/%d/%s", k.kind, k.ref, k.phase)}
-}
-
-func (k *transferKey) compare(t *transfer) int {
-	return cmp.Or(cmp.Compare(k.kind, t.kind), cmp.Compare(k.ref, t.ref), cmp.Compare(k.phase, t.phase))
-}
-
-// strayKeys are keys before a transfer's (or, without one, all that is left) that no running transfer has.
-func (b *books) strayKeys(t *transfer) {
-	for k := b.keys.head(); k != nil && (t == nil || k.compare(t) < 0); k = b.keys.head() {
-		at := k.at()
-		at.Expected, at.Found, at.Why = "a transfer", "none", fmt.Sprintf("transfer %d/%s", k.transfer, k.batch)
-		b.a.find(at)
-		b.keys.next()
-	}
 }

@@ -131,30 +131,3 @@ func (c *claim) answerOf() string {
 	}
 	return ""
 }
-
-// checkSuccession: a claim replaces one of the same key, and ours remember the first of the chain.
-func (a *auditor) checkSuccession(c *claim) {
-	at := c.at()
-	old := a.claims[c.supersedes]
-	if c.supersedes == 0 {
-		at.Why = "it replaces no claim"
-		same(a, at, "origin", 0, c.origin)
-		return
-	}
-	at.Why = fmt.Sprintf("it replaces claim %d", c.supersedes)
-	if old == nil {
-		at.Column, at.Expected, at.Found = "supersedes", "a claim", fmt.Sprint(c.supersedes)
-		a.find(at)
-		return
-	}
-	same(a, at, "key", fmt.Sprint(old.direction, old.peer, old.period, old.currency), fmt.Sprint(c.direction, c.peer, c.period, c.currency))
-	same(a, at, "n is the higher one", true, c.n > old.n)
-	origin := int64(0)
-	if c.direction == "out" {
-		origin = old.origin
-		if origin == 0 {
-			origin = old.id
-		}
-	}
-	same(a, at, "origin", origin, c.origin)
-}
