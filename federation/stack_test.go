@@ -363,8 +363,10 @@ func (s *shallow) conflict() {
 	claims, err := s.a.Claims(ctx)
 	s.must(err)
 	s.about = ""
-	_, err = s.pool.Exec(ctx, `update claim set content = 'sha-256:' || repeat('0', 64) where direction = 'in' and n = 2`)
-	s.must(err)
+	var content string
+	const swap = `update claim c set content = $1 from claim o where o.id = c.id and c.direction = 'in' and c.n = 2 returning o.content`
+	s.must(s.pool.QueryRow(ctx, swap, "sha-256:"+strings.Repeat("0", 64)).Scan(&content))
+	defer func() { s.must(s.pool.QueryRow(ctx, swap, content).Scan(&content)) }() // what came isn't forgotten
 	for _, c := range claims {
 		if c.Direction == "out" && c.N == 2 {
 			s.about = "Offer with other content"

@@ -23,14 +23,14 @@ import (
 // The hash sees them.
 var exempt = []struct {
 	table, what string // what: a regular expression
-	when        func(r record) bool
+	when        func(r ledgertest.Record) bool
 	why         string
 }{
-	{"claim_line", "^refused", func(r record) bool { return r["member"] == nil && r["refused"] != nil },
+	{"claim_line", "^refused", func(r ledgertest.Record) bool { return r["member"] == nil && r["refused"] != nil },
 		"why a peer refused a line is its own word: the signed answer is the evidence"},
-	{"claim", `^n [+-]1$`, func(r record) bool { return r["direction"] == "in" },
+	{"claim", `^n [+-]1$`, func(r ledgertest.Record) bool { return r["direction"] == "in" },
 		"the number that a peer gave its claim; it is a key, no amount"},
-	{"claim", "^supersedes swapped", func(r record) bool { return r["direction"] == "in" },
+	{"claim", "^supersedes swapped", func(r ledgertest.Record) bool { return r["direction"] == "in" },
 		"which of its refused claims a peer replaced by which: its signed offer is the evidence"},
 }
 
@@ -43,9 +43,9 @@ func TestTamper(t *testing.T) {
 	s := &tampering{t: t, outcomes: map[string]int{}, exempted: make([]int, len(exempt))}
 	for _, host := range slices.Sorted(maps.Keys(m.Post)) {
 		i := m.Post[host]
-		books, before := catalog(t, i.Pool), digestOf(t, i)
+		books, before := ledgertest.Books(t, i.Pool), digestOf(t, i)
 		s.i, s.pool, s.hash = i, ledgertest.Superuser(t, i.Pool), before
-		s.run(changes(books))
+		s.run(ledgertest.Changes(books))
 		if after := digestOf(t, i); after != before {
 			t.Errorf("%s isn't what it was before", host)
 		}
@@ -64,28 +64,28 @@ func TestPlayedMonthsHaveEverything(t *testing.T) {
 	t.Parallel()
 	m := ledgertest.PlayMonths(t, ledgertest.MonthOptions{})
 	seen := map[string]bool{}
-	var books map[string]table
+	var books map[string]ledgertest.Table
 	for _, i := range m.Post {
-		books = catalog(t, i.Pool)
+		books = ledgertest.Books(t, i.Pool)
 		for _, tab := range books {
-			seen[tab.name] = seen[tab.name] || len(tab.rows) > 1
-			for _, r := range tab.rows {
-				for _, c := range tab.columns {
-					seen[fmt.Sprintf("%s %s %v", tab.name, c.name, r[c.name])] = true
+			seen[tab.Name] = seen[tab.Name] || len(tab.Rows) > 1
+			for _, r := range tab.Rows {
+				for _, c := range tab.Columns {
+					seen[fmt.Sprintf("%s %s %v", tab.Name, c.Name, r[c.Name])] = true
 				}
-				seen[fmt.Sprintf("%s %v %v", tab.name, r["direction"], r["state"])] = true
+				seen[fmt.Sprintf("%s %v %v", tab.Name, r["direction"], r["state"])] = true
 			}
 		}
 	}
 	want := strings.Fields(`account transfer reservation share share_return earning claim claim_line payment
 		payment_allocation line_allocation deposit withdrawal transfer_key settlement`)
 	for _, tab := range books {
-		for _, c := range tab.columns {
-			if tab.name == "settlement" {
+		for _, c := range tab.Columns {
+			if tab.Name == "settlement" {
 				continue // its stages pass
 			}
-			for _, v := range c.allowed {
-				want = append(want, tab.name+" "+c.name+" "+v)
+			for _, v := range c.Allowed {
+				want = append(want, tab.Name+" "+c.Name+" "+v)
 			}
 		}
 	}
@@ -124,8 +124,8 @@ type tampering struct {
 	exempted []int
 }
 
-func (s *tampering) run(all []change) {
-	work := make(chan change)
+func (s *tampering) run(all []ledgertest.Change) {
+	work := make(chan ledgertest.Change)
 	var workers sync.WaitGroup
 	for range 4 {
 		workers.Go(func() {
@@ -155,7 +155,7 @@ func (s *tampering) figures() string {
 }
 
 // try makes a change in a transaction that is rolled back.
-func (s *tampering) try(c change) string {
+func (s *tampering) try(c ledgertest.Change) string {
 	ctx := context.Background()
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *tampering) try(c change) string {
 		return "broken"
 	}
 	defer tx.Rollback(ctx)
-	made, err := c.apply(ctx, tx)
+	rows, err := c.Apply(ctx, tx)
 	refusal := new(pgconn.PgError)
 	switch errors.As(err, &refusal); {
 	case strings.HasPrefix(refusal.Code, "23"):
@@ -172,47 +172,30 @@ func (s *tampering) try(c change) string {
 		tx.Rollback(ctx)
 		return s.try(c)
 	case err != nil:
-		s.t.Errorf("%s: %v", c.sql, err)
+		s.t.Errorf("%s: %v", c.SQL, err)
 		return "broken"
 	}
-	return s.judge(ctx, tx, c, made)
+	return s.judge(ctx, tx, c, rows)
 }
 
-// apply returns the key of a copied row.
-func (c change) apply(ctx context.Context, tx pgx.Tx) (made string, err error) {
-	if c.copy {
-		err = tx.QueryRow(ctx, c.sql).Scan(&made)
-		return made, err
-	}
-	tag, err := tx.Exec(ctx, c.sql)
-	if err == nil && int(tag.RowsAffected()) != len(c.rows) {
-		err = fmt.Errorf("%d rows changed", tag.RowsAffected())
-	}
-	return "", err
-}
-
-func (s *tampering) judge(ctx context.Context, tx pgx.Tx, c change, made string) string {
+func (s *tampering) judge(ctx context.Context, tx pgx.Tx, c ledgertest.Change, rows []string) string {
 	found, err := s.i.CheckTx(ctx, tx)
 	if err != nil {
-		s.t.Errorf("%s: %v", c.sql, err)
+		s.t.Errorf("%s: %v", c.SQL, err)
 		return "broken"
 	}
 	if len(found) == 0 && !s.hashed(ctx, tx) { // the hash is over what Check finds, too
-		s.t.Errorf("%s: %s leaves the hash as it is: %s", c.table, c.what, c.sql)
-	}
-	rows := c.rows
-	if c.copy {
-		rows = []string{c.table + " " + made}
+		s.t.Errorf("%s: %s leaves the hash as it is: %s", c.Table, c.What, c.SQL)
 	}
 	switch {
 	case names(found, rows):
 		return "found by its name"
-	case names(found, c.near):
+	case names(found, c.Near):
 		return "found by a row that it was linked with"
 	case s.exempt(c):
 		return "exempt"
 	}
-	s.t.Errorf("%s: %s isn't found (%v): %s\n%v", c.table, c.what, rows, c.sql, found)
+	s.t.Errorf("%s: %s isn't found (%v): %s\n%v", c.Table, c.What, rows, c.SQL, found)
 	return "not found"
 }
 
@@ -222,9 +205,9 @@ func (s *tampering) hashed(ctx context.Context, tx pgx.Tx) bool {
 	return err == nil && ledger.Digest(lines, nil) != s.hash
 }
 
-func (s *tampering) exempt(c change) bool {
+func (s *tampering) exempt(c ledgertest.Change) bool {
 	for i, e := range exempt {
-		if e.table == c.table && regexp.MustCompile(e.what).MatchString(c.what) && e.when(c.of) {
+		if e.table == c.Table && regexp.MustCompile(e.what).MatchString(c.What) && e.when(c.Of) {
 			s.mu.Lock()
 			s.exempted[i]++
 			s.mu.Unlock()
@@ -236,11 +219,5 @@ func (s *tampering) exempt(c change) bool {
 
 // names tells whether a violation names one of the rows.
 func names(found []ledger.Violation, rows []string) bool {
-	for _, row := range rows {
-		whole := regexp.MustCompile(`(^|[^a-z_0-9])` + regexp.QuoteMeta(row) + `($|[^/0-9])`)
-		if slices.ContainsFunc(found, func(v ledger.Violation) bool { return whole.MatchString(v.Row) }) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(found, func(v ledger.Violation) bool { return ledgertest.Names(v.Row, rows) })
 }

@@ -17,7 +17,7 @@ func (p *place) announce(host, member string, n int) {
 	lines := []ledger.Line{{Payee: p.Instance.Instance().MemberIRI(member), Amount: int64(n) * 10_000,
 		Things: []ledger.LineThing{{Object: "https://" + host + "/x", Flattrs: 1, Amount: -1}}}}
 	digest, err := ledger.LinesDigest(lines)
-	claim := "https://" + host + "/claims/1"
+	claim := "https://" + host + "/claims/2026-11/" + p.Instance.Instance().Host + "/EUR/1"
 	if err == nil {
 		err = p.ReceiveClaim(ctx, ledger.ClaimOffer{IRI: claim, Host: host, Period: "2026-11", Currency: "EUR", N: 1,
 			Amount: lines[0].Amount, LineCount: 1, Digest: digest, Lines: lines, Content: "1"})

@@ -108,7 +108,7 @@ func (s *scene) extras(bob ledger.Member) {
 	_, err := s.a.RequestWithdrawal(ctx, s.alice.ID, 2_000_000, "DE02120300000000202051")
 	if err == nil {
 		_, err = s.a.PinPeer(ctx, ledger.PeerIdentity{Host: "b.localhost:" + s.port, Actor: s.b.Base + "/actor",
-			AccountingKey: "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", AccountingKeyID: "x"})
+			AccountingKey: "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", AccountingKeyID: s.b.Base + "/actor#accounting-key"})
 	}
 	if err == nil {
 		err = s.monthly(ctx)

@@ -20,13 +20,15 @@ type benchCommand struct {
 	Settle benchSettleCommand `cmd:"" help:"Settle a month, against the time that its lines alone take."`
 }
 
-// benchSettleCommand settles made-up months in databases of their own, which are dropped afterwards.
+// benchSettleCommand settles made-up months in databases of their own, which are dropped afterwards unless one is to
+// be kept.
 type benchSettleCommand struct {
 	Givers  int64 `default:"100000" help:"Givers, each with a budget."`
 	Flattrs int64 `default:"10" help:"Flattrs of each."`
 	Things  int64 `default:"100000" help:"Things that are flattred, a third as many payees."`
 	Peers   int64 `default:"200" help:"Other instances, at which two thirds of the payees live."`
 	Runs    int   `default:"5" help:"How often; the median is told."`
+	Keep    bool  `help:"Keep the last settled database, to audit or check it."`
 }
 
 const benchBase = "flattrd_bench"
@@ -56,7 +58,7 @@ func (c benchSettleCommand) Run(ctx context.Context, d *Database) error {
 	say("%d givers with up to %d flattrs each: made in %.0f s", c.Givers, c.Flattrs, time.Since(start).Seconds())
 	var runs []bench.Settled
 	for n := range c.Runs {
-		s, err := cluster.settleCopy(ctx, bench.Name(n))
+		s, err := cluster.settleCopy(ctx, bench.Name(n), c.Keep && n == c.Runs-1)
 		if err != nil {
 			return err
 		}
@@ -68,12 +70,16 @@ func (c benchSettleCommand) Run(ctx context.Context, d *Database) error {
 	return out.Encode(map[string]any{"givers": c.Givers, "runs": runs, "median": bench.Median(runs)})
 }
 
-// settleCopy settles a copy of the filled database.
-func (c *cluster) settleCopy(ctx context.Context, name string) (s bench.Settled, err error) {
+// settleCopy settles a copy of the filled database. One that is kept has to be dropped by hand.
+func (c *cluster) settleCopy(ctx context.Context, name string, keep bool) (s bench.Settled, err error) {
 	if err := c.drop(ctx, name); err != nil {
 		return s, err
 	}
-	defer c.drop(context.WithoutCancel(ctx), name)
+	if keep {
+		fmt.Fprintf(os.Stderr, "kept: flattrd audit --database %s\n", name)
+	} else {
+		defer c.drop(context.WithoutCancel(ctx), name)
+	}
 	if err := c.exec(ctx, fmt.Sprintf(`create database %s template %s strategy file_copy`, name, benchBase)); err != nil {
 		return s, err
 	}

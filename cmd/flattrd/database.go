@@ -124,29 +124,52 @@ func (d *Database) join(ctx context.Context) (*cluster, error) {
 
 // existing opens a database that is there already: a command that looks makes none for a mistyped name.
 func (c *cluster) existing(ctx context.Context, name string) (*pgxpool.Pool, error) {
+	if err := c.there(ctx, name); err != nil {
+		return nil, err
+	}
+	return c.pool(ctx, name)
+}
+
+// there tells whether a database is there; no name stands for the given one.
+func (c *cluster) there(ctx context.Context, name string) error {
 	if name == "" {
-		return c.pool(ctx, "")
+		return nil
 	}
 	conn, err := pgx.Connect(ctx, c.admin)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, `
 		select datname from pg_catalog.pg_database where datname like 'flattrd%' or datname = $1 order by datname`, name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case slices.Contains(all, name):
-		return c.pool(ctx, name)
+		return nil
 	case len(all) == 0:
-		return nil, fmt.Errorf("no database %s here: run serve or localserve once", name)
+		return fmt.Errorf("no database %s here: run serve or localserve once", name)
 	}
-	return nil, fmt.Errorf("no database %s here; there are %s (--database)", name, strings.Join(all, ", "))
+	return fmt.Errorf("no database %s here; there are %s (--database)", name, strings.Join(all, ", "))
+}
+
+// read connects to a database that is there already, as it is: nothing is migrated.
+func (c *cluster) read(ctx context.Context, name string) (*pgx.Conn, error) {
+	if err := c.there(ctx, name); err != nil {
+		return nil, err
+	}
+	dsn := c.admin
+	if name != "" {
+		var err error
+		if dsn, err = migrations.DatabaseDSN(c.admin, name); err != nil {
+			return nil, err
+		}
+	}
+	return pgx.Connect(ctx, dsn)
 }
 
 // pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.

@@ -35,6 +35,7 @@ type commands struct {
 	Evidence   evidenceCommand   `cmd:"" help:"The signed documents about money: list, show, verify."`
 	Statement  statementCommand  `cmd:"" help:"Write a member's or the instance's month as CSV or JSON."`
 	Export     exportCommand     `cmd:"" help:"Write the books for other programs."`
+	Audit      auditCommand      `cmd:"" help:"Prove the books from first facts, with code that shares nothing with the ledger. Reads only; a replica or a restored dump serves as well."`
 	Bench      benchCommand      `cmd:"" help:"Measure against limits taken in the same run."`
 	Admin      adminCommand      `cmd:"" help:"Things an operator does on the machine."`
 

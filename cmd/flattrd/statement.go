@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fedflattr/flattrd/cmd/flattrd/audit"
 	"github.com/fedflattr/flattrd/ledger"
 )
 
@@ -109,8 +110,8 @@ func handleOf(actor string) string {
 	return name + "@" + host
 }
 
-// broken names what doesn't hold: each instance's own invariants, and those that need all of them
-// (protocol §10.3, 4 and 6).
+// broken names what doesn't hold: each instance's own invariants, what an audit of its books finds, and the invariants
+// that need all of them (protocol §10.3, 4 and 6).
 func (d *demo) broken(ctx context.Context, s statement) ([]string, error) {
 	var found []string
 	for _, i := range d.instances {
@@ -120,6 +121,13 @@ func (d *demo) broken(ctx context.Context, s statement) ([]string, error) {
 		}
 		for _, v := range own {
 			found = append(found, i.ledger.Instance().Host+": "+v.String())
+		}
+		audited, err := auditOf(ctx, i.pool, audit.Options{})
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range audited.Findings {
+			found = append(found, i.ledger.Instance().Host+": "+f.String())
 		}
 	}
 	pairs, err := d.unequalPairs(ctx)

@@ -102,7 +102,7 @@ func Reciprocity(policy string) Option {
 func WithClock(c *Clock) Option { return func(_ *ledger.Instance, clock **Clock) { *clock = c } }
 
 // New makes a ledger on a database of its own, with the operator "op". When the test ends, the
-// ledger's invariants are checked: a test that touched money can't forget to.
+// ledger's invariants are checked and its books audited: a test that touched money can't forget to.
 func New(t testing.TB, options ...Option) *Instance {
 	t.Helper()
 	clock := NewClock(Start)
@@ -142,7 +142,7 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 	return i
 }
 
-// MustCheck fails the test on any broken invariant.
+// MustCheck fails the test on any broken invariant, and on anything that the audit finds.
 func (i *Instance) MustCheck() {
 	i.t.Helper()
 	found, err := i.Check(context.Background())
@@ -152,6 +152,7 @@ func (i *Instance) MustCheck() {
 	for _, v := range found {
 		i.t.Errorf("%s: %s", i.Instance().Host, v)
 	}
+	i.mustAudit()
 }
 
 // Instance returns the ledger's identity; the embedded method has the same name as this type.

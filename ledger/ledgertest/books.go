@@ -1,4 +1,4 @@
-package ledger_test
+package ledgertest
 
 import (
 	"bytes"
@@ -14,65 +14,66 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// table is what the catalog says of one table, and its rows.
-type table struct {
-	name    string
-	columns []column
+// Table is what the catalog says of one table, and its rows.
+type Table struct {
+	Name    string
+	Columns []Column
 	key     []string   // primary key
 	uniques [][]string // the columns of every other unique index
-	links   []link     // foreign keys of one column
-	rows    []record
+	links   []Link     // foreign keys of one column
+	Rows    []Record
 }
 
-type column struct {
-	name     string
+// Column is one of a table's.
+type Column struct {
+	Name     string
 	kind     string   // its type
 	made     bool     // the database makes its value
 	nullable bool     //
-	allowed  []string // of a state: what its CHECK lists
+	Allowed  []string // of a state: what its CHECK lists
 	unit     int64    // of an amount: the smallest step that its CHECK lets through
 }
 
-// link: column refers to the target's key.
-type link struct{ column, target, key string }
+// Link says that column refers to the target's key.
+type Link struct{ column, target, key string }
 
-// record is one row; values as JSON has them.
-type record map[string]any
+// Record is one row; values as JSON has them.
+type Record map[string]any
 
 // money: an amount is a bigint that is neither a key nor refers to a row.
-func (t table) money(c column) bool {
-	return c.kind == "bigint" && !slices.Contains(t.key, c.name) && !t.linked(c.name) && !t.unique(c.name)
+func (t Table) money(c Column) bool {
+	return c.kind == "bigint" && !slices.Contains(t.key, c.Name) && !t.linked(c.Name) && !t.unique(c.Name)
 }
 
-func (t table) linked(name string) bool {
-	return slices.ContainsFunc(t.links, func(l link) bool { return l.column == name })
+func (t Table) linked(name string) bool {
+	return slices.ContainsFunc(t.links, func(l Link) bool { return l.column == name })
 }
 
-func (t table) unique(name string) bool {
+func (t Table) unique(name string) bool {
 	return slices.ContainsFunc(t.uniques, func(u []string) bool { return slices.Contains(u, name) })
 }
 
 // binds: a column that ties a row to others, without being the row's own key. Who wrote the row
 // down is no tie.
-func (t table) binds(c column) bool {
-	return !strings.HasSuffix(c.name, "_by") && (t.linked(c.name) || t.unique(c.name) && c.kind != "text") && !slices.Contains(t.key, c.name)
+func (t Table) binds(c Column) bool {
+	return !strings.HasSuffix(c.Name, "_by") && (t.linked(c.Name) || t.unique(c.Name) && c.kind != "text") && !slices.Contains(t.key, c.Name)
 }
 
-func (t table) column(name string) column {
-	return t.columns[slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })]
+func (t Table) column(name string) Column {
+	return t.Columns[slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })]
 }
 
 // named is how a violation names a row: "claim 5", "payment_allocation 3/5".
-func (t table) named(r record) string {
+func (t Table) named(r Record) string {
 	parts := make([]string, len(t.key))
 	for i, k := range t.key {
 		parts[i] = fmt.Sprint(r[k])
 	}
-	return t.name + " " + strings.Join(parts, "/")
+	return t.Name + " " + strings.Join(parts, "/")
 }
 
 // at is the WHERE that finds a row.
-func (t table) at(r record) string {
+func (t Table) at(r Record) string {
 	parts := make([]string, len(t.key))
 	for i, k := range t.key {
 		parts[i] = k + " = " + literal(r[k])
@@ -81,7 +82,7 @@ func (t table) at(r record) string {
 }
 
 // literal writes a value of the column as SQL.
-func (c column) literal(v any) string {
+func (c Column) literal(v any) string {
 	if c.kind == "uuid" && v != nil {
 		return literal(v) + "::uuid"
 	}
@@ -105,36 +106,36 @@ func literal(v any) string {
 	return literal(string(text)) + "::jsonb"
 }
 
-// catalog reads every table that holds money, from the catalog alone. Settings and the machinery's
-// tables aren't the books.
-func catalog(t *testing.T, pool *pgxpool.Pool) map[string]table {
+// Books reads every table that holds money, by name, with what the catalog says of it. Settings and the
+// machinery's tables aren't the books.
+func Books(t testing.TB, pool *pgxpool.Pool) map[string]Table {
 	t.Helper()
 	names := collect[string](t, pool, `
 		select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
 		  and relname !~ '^(river|goose|test)_' and relname not in ('member', 'peer') order by 1`)
-	all := map[string]table{}
+	all := map[string]Table{}
 	for _, name := range names {
 		tab := describe(t, pool, name)
-		if !slices.ContainsFunc(tab.columns, tab.money) {
+		if !slices.ContainsFunc(tab.Columns, tab.money) {
 			continue
 		}
 		for _, text := range collect[string](t, pool, `select to_jsonb(x)::text from `+name+` x order by `+strings.Join(tab.key, ", ")) {
-			tab.rows = append(tab.rows, decode[record](t, text))
+			tab.Rows = append(tab.Rows, decode[Record](t, text))
 		}
 		all[name] = tab
 	}
 	return all
 }
 
-func describe(t *testing.T, pool *pgxpool.Pool, name string) table {
-	tab := table{name: name}
+func describe(t testing.TB, pool *pgxpool.Pool, name string) Table {
+	tab := Table{Name: name}
 	lists := checks(t, pool, name)
 	for _, text := range collect[string](t, pool, `
 		select jsonb_build_object('name', column_name, 'kind', data_type, 'made', is_identity, 'nullable', is_nullable)::text
 		from information_schema.columns where table_name = $1 and table_schema = 'public' order by ordinal_position`, name) {
 		c := decode[map[string]string](t, text)
-		tab.columns = append(tab.columns, column{name: c["name"], kind: c["kind"], made: c["made"] == "YES",
-			nullable: c["nullable"] == "YES", allowed: lists[c["name"]].allowed, unit: max(lists[c["name"]].unit, 1)})
+		tab.Columns = append(tab.Columns, Column{Name: c["name"], kind: c["kind"], made: c["made"] == "YES",
+			nullable: c["nullable"] == "YES", Allowed: lists[c["name"]].allowed, unit: max(lists[c["name"]].unit, 1)})
 	}
 	for _, text := range collect[string](t, pool, `
 		select jsonb_build_object('primary', i.indisprimary, 'columns', (
@@ -162,7 +163,7 @@ func describe(t *testing.T, pool *pgxpool.Pool, name string) table {
 		from pg_attribute a, regexp_match(col_description(a.attrelid, a.attnum), '^references (\w+) \((\w+)\)') r
 		where a.attrelid = $1::text::regclass and r is not null`, name) {
 		l := decode[map[string]string](t, text)
-		tab.links = append(tab.links, link{l["column"], l["target"], l["key"]})
+		tab.links = append(tab.links, Link{l["column"], l["target"], l["key"]})
 	}
 	return tab
 }
@@ -178,7 +179,7 @@ var (
 	multiple = regexp.MustCompile(`% (?:\()?'?([0-9]+)'?(?:::bigint)?(?:\))?\) = 0`)
 )
 
-func checks(t *testing.T, pool *pgxpool.Pool, name string) map[string]rule {
+func checks(t testing.TB, pool *pgxpool.Pool, name string) map[string]rule {
 	all := map[string]rule{}
 	for _, text := range collect[string](t, pool, `
 		select jsonb_build_object('column', a.attname, 'says', pg_get_constraintdef(c.oid))::text

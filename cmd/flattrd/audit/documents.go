@@ -1,0 +1,203 @@
+package audit
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// document is what somebody signed, as it is kept.
+type document struct {
+	id, body string
+	sent     bool // by us
+}
+
+func (d *document) at() Finding { return Finding{Table: "document", Key: d.id} }
+
+// signer is whose key documents are to be signed with.
+type signer struct {
+	host, actor, keyID string
+	key                ed25519.PublicKey
+	listed             Key
+}
+
+// evidence is what is known of keys and documents.
+type evidence struct {
+	a     *auditor
+	ours  *signer
+	peers map[int64]*signer
+	seen  map[string]bool // ids of claims and payments, and with "#answer" of answers
+}
+
+const answerSuffix = "#answer"
+
+// checkDocuments verifies every signed document, and compares it with the rows.
+func (a *auditor) checkDocuments(ctx context.Context) error {
+	if a.options.WithoutDocuments {
+		return nil
+	}
+	e := &evidence{a: a, peers: map[int64]*signer{}, seen: map[string]bool{}}
+	if err := e.readKeys(ctx); err != nil {
+		return err
+	}
+	all := open(ctx, a, "document", `select id, body, sent from document order by id`,
+		func(d *document) []any { return []any{&d.id, &d.body, &d.sent} })
+	if err := all.each(func(d document) { e.document(&d) }); err != nil {
+		return err
+	}
+	e.missing()
+	for _, s := range append([]*signer{e.ours}, e.sorted()...) {
+		if s.listed.Documents > 0 {
+			a.report.Keys = append(a.report.Keys, s.listed)
+		}
+	}
+	a.verified("signed documents, each as the rows say", all.count)
+	return nil
+}
+
+func (e *evidence) sorted() []*signer {
+	var all []*signer
+	for _, s := range e.peers {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(x, y *signer) int { return strings.Compare(x.host, y.host) })
+	return all
+}
+
+// readKeys finds whose word is believed: as it was given, else as the database has it.
+func (e *evidence) readKeys(ctx context.Context) error {
+	var private, ours string
+	actor := e.a.inst.base + "/actor"
+	err := e.a.tx.QueryRow(ctx, `
+		select private_pem from actor_key where actor = $1 and purpose = 'accounting' and kind = 'ed25519'`, actor).Scan(&private)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	if private != "" {
+		if ours, err = publicOf(private); err != nil {
+			e.a.find(Finding{Table: "actor_key", Key: actor + "/accounting/ed25519", Column: "private_pem", Expected: "an Ed25519 key in PKCS #8", Found: err.Error()})
+		}
+	}
+	if e.ours, err = e.signer(e.a.inst.host, actor, actor+"#accounting-key", ours); err != nil {
+		return err
+	}
+	for id, p := range e.a.peers {
+		if e.peers[id], err = e.signer(p.host, p.actor, p.keyID, p.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *evidence) signer(host, actor, id, key string) (*signer, error) {
+	s := &signer{host: host, actor: actor, keyID: id, listed: Key{Host: host, Multikey: key}}
+	given, ok := e.a.options.Keys[host]
+	if ok {
+		s.listed.Multikey, s.listed.Given = given, true
+	}
+	if s.listed.Multikey == "" {
+		return s, nil // what it should have signed is found unproven
+	}
+	var err error
+	if s.key, err = multikey(s.listed.Multikey); err == nil {
+		s.listed.Fingerprint = fingerprint(s.key)
+	} else if ok {
+		return nil, fmt.Errorf("the key given for %s: %w", host, err)
+	}
+	return s, nil
+}
+
+// document finds out what a document belongs to, and by whom it must be.
+func (e *evidence) document(d *document) {
+	id, answer := strings.CutSuffix(d.id, answerSuffix)
+	c, y := e.a.claimIRI[id], e.a.payIRI[id]
+	e.seen[d.id] = true
+	direction, peer := "", int64(0)
+	switch {
+	case c != nil:
+		direction, peer = c.direction, c.peer
+	case y != nil:
+		direction, peer = y.direction, y.peer
+	default:
+		at := d.at()
+		at.Expected, at.Found = "of a claim or a payment", "of none"
+		e.a.find(at)
+		return
+	}
+	by := e.peers[peer]
+	if ours := (direction == "out") != answer; ours {
+		by = e.ours
+	}
+	if by == nil {
+		return // the peer isn't there, which is told already
+	}
+	same(e.a, d.at(), "sent", by == e.ours, d.sent)
+	if s := e.proven(d.at(), []byte(d.body), by); s != nil {
+		e.compare(d, s, by, c, y, answer)
+	}
+}
+
+// proven verifies a document's proof; nil if it isn't by that signer's key.
+func (e *evidence) proven(at Finding, body []byte, by *signer) *signed {
+	at.Column, at.Expected = "body", fmt.Sprintf("signed with %s (%s)", by.keyID, by.listed.Multikey)
+	by.listed.Documents++
+	s, err := readSigned(body)
+	switch {
+	case err != nil:
+		at.Found = err.Error()
+	case s.method != by.keyID:
+		at.Found = "signed with " + s.method
+	case !s.by(by.key):
+		at.Found = "a proof that isn't by this key over this document"
+	default:
+		same(e.a, at, "body: actor", by.actor, s.root.text("actor"))
+		return s
+	}
+	e.a.find(at)
+	return nil
+}
+
+func (e *evidence) compare(d *document, s *signed, by *signer, c *claim, y *payment, answer bool) {
+	at := d.at()
+	switch {
+	case c != nil && answer:
+		at.Why = fmt.Sprintf("the answer to claim %d", c.id)
+		e.claimAnswer(at, s, c)
+	case c != nil:
+		at.Why = fmt.Sprintf("claim %d as it was offered", c.id)
+		e.offer(at, s, c, by)
+	case answer:
+		at.Why = fmt.Sprintf("the answer to payment %d", y.id)
+		e.paymentAnswer(at, s, y)
+	default:
+		at.Why = fmt.Sprintf("payment %d as it was told", y.id)
+		e.payment(at, s, y)
+	}
+}
+
+// missing tells of what must have been signed and isn't kept: what a peer said, because it was taken only with
+// its proof; and what we said, where the peer has answered it or acted on it.
+func (e *evidence) missing() {
+	lacks := func(id, what string, needed bool) {
+		if needed && !e.seen[id] {
+			e.a.find(Finding{Table: "document", Key: id, Expected: "a signed document", Found: "none", Why: what})
+		}
+	}
+	for _, c := range e.a.claims {
+		what := fmt.Sprintf("claim %d is %s", c.id, c.state)
+		lacks(c.iri, what, c.answer != "")
+		lacks(c.iri+answerSuffix, what, c.direction == "out" && c.answer != "")
+		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.successor != nil || len(c.payments) > 0))
+	}
+	for _, y := range e.a.payments {
+		what := fmt.Sprintf("payment %d is %s", y.id, y.state)
+		answered := y.state == "confirmed" || y.state == "not_received"
+		lacks(y.iri, what, y.direction == "in" || answered)
+		lacks(y.iri+answerSuffix, what, y.direction == "out" && answered)
+	}
+}

@@ -1,0 +1,172 @@
+package audit
+
+import (
+	"time"
+)
+
+// fact is a row that calls for transfers, whatever its table: what its columns mean differs by kind.
+type fact struct {
+	ref, debtor, creditor int64
+	amount                int64
+	received              *int64
+	state, period         string
+	made, decided         *time.Time
+}
+
+// entry is a transfer that a fact calls for.
+type entry struct {
+	phase        string
+	debit        string // kind of account; its owner is the fact's debtor
+	credit       string
+	amount       int64
+	at           *time.Time // nil: at any time
+	batch        string     // "": any running month's
+	debitsNobody bool
+}
+
+// kind is a kind of transfer: the table of the rows that it books, how they are read (in order of ref), and what
+// each calls for.
+type kind struct {
+	name, table, sql string
+	calls            func(*auditor, *fact) []entry
+}
+
+func single(debit, credit string) func(*auditor, *fact) []entry {
+	return func(_ *auditor, f *fact) []entry {
+		return []entry{{phase: "single", debit: debit, credit: credit, amount: f.amount, at: f.made}}
+	}
+}
+
+// settled is a single transfer of a month's settlement.
+func settled(debit, credit string) func(*auditor, *fact) []entry {
+	return func(a *auditor, f *fact) []entry {
+		e := entry{phase: "single", debit: debit, credit: credit, amount: f.amount, batch: f.period + "/settlement"}
+		if m := a.monthAt[f.period]; m != nil {
+			e.at = m.frozen
+		}
+		return []entry{e}
+	}
+}
+
+// kinds in the order of their names, in which transfers are read. The columns of each query are: ref, owner of the
+// debit account, owner of the credit account, amount, received, state, period, made, decided.
+var kinds = []kind{
+	{"allocation", "line_allocation", `
+		select x.id, coalesce(l.member, 0), coalesce(l.member, 0), x.amount, null::bigint, '', '', y.answered_at, null::timestamptz
+		from line_allocation x left join claim_line l on l.id = x.line left join payment y on y.id = x.payment order by x.id`,
+		single("announced", "earned")},
+	{"budget", "reservation", `
+		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
+		from reservation r left join (select distinct giver, period from flattr where state = 'accepted') f
+		  on f.giver = r.member and f.period = r.period order by r.id`,
+		budgetCalls},
+	{"claim", "claim", `
+		select id, 0::bigint, peer, amount, null::bigint, state, period, null::timestamptz, null::timestamptz
+		from claim where direction = 'out' and supersedes is null order by id`,
+		settled("clearing", "payable")},
+	{"deposit", "deposit", `
+		select id, 0::bigint, member, amount, null::bigint, '', '', created_at, null::timestamptz from deposit order by id`,
+		single("bank", "means")},
+	{"earning", "earning", `
+		select id, 0::bigint, member, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from earning order by id`,
+		settled("clearing", "earned")},
+	{"line", "claim_line", `
+		select l.id, c.peer, coalesce(l.member, 0), l.amount, null::bigint, '', '', c.answered_at, null::timestamptz
+		from claim_line l join claim c on c.id = l.claim
+		where c.direction = 'in' and c.state in ('accepted', 'confirmed') order by l.id`,
+		single("receivable", "announced")},
+	{"payment", "payment", outPayments, paymentCalls},
+	{"payment_short", "payment", outPayments, shortCalls},
+	{"receipt", "payment", inPayments, receiptCalls},
+	{"receipt_excess", "payment", inPayments, excessCalls},
+	{"return", "share_return", `
+		select b.id, coalesce(c.peer, 0), b.giver, b.amount, null::bigint, '', '', b.created_at, null::timestamptz
+		from share_return b left join claim c on c.id = b.claim order by b.id`,
+		single("payable", "means")},
+	{"withdrawal", "withdrawal", `
+		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal order by id`,
+		withdrawalCalls},
+}
+
+const (
+	outPayments = `
+		select id, peer, 0::bigint, amount, received, state, '', created_at, answered_at from payment where direction = 'out' order by id`
+	inPayments = `
+		select id, 0::bigint, peer, amount, received, state, '', created_at, answered_at from payment where direction = 'in' order by id`
+)
+
+// budgetCalls: a reservation is held back; released, it gives way to a larger one in the same month; settled, it
+// is given, if its giver had an accepted flattr, or rolls over.
+func budgetCalls(a *auditor, f *fact) []entry {
+	e := entry{phase: "pending", debit: "means", credit: "clearing", amount: f.amount, at: f.made, batch: f.period}
+	done := e
+	done.at = nil
+	m := a.monthAt[f.period]
+	switch {
+	case f.state == "released":
+		done.phase = "void"
+	case m == nil || m.state != "settled":
+		return []entry{e}
+	default:
+		done.phase, done.batch, done.at = "void", m.batch(), m.frozen
+		if f.received != nil && *f.received > 0 {
+			done.phase = "post"
+		}
+	}
+	return []entry{e, done}
+}
+
+// paymentCalls: an order holds the money back; what the peer found is paid, the rest is released.
+func paymentCalls(_ *auditor, f *fact) []entry {
+	e := entry{phase: "pending", debit: "payable", credit: "bank", amount: f.amount, at: f.made}
+	done := e
+	done.at = f.decided
+	switch {
+	case f.state == "confirmed" && f.received != nil:
+		done.phase, done.amount = "post", min(f.amount, *f.received)
+	case f.state == "not_received" || f.state == "cancelled":
+		done.phase = "void"
+	default:
+		return []entry{e}
+	}
+	return []entry{e, done}
+}
+
+// shortCalls: what the bank moved and the peer didn't find stands in suspense.
+func shortCalls(_ *auditor, f *fact) []entry {
+	if f.state != "confirmed" || f.received == nil || *f.received >= f.amount {
+		return nil
+	}
+	return []entry{{phase: "single", debit: "suspense", credit: "bank", amount: f.amount - *f.received, at: f.decided, debitsNobody: true}}
+}
+
+func receiptCalls(_ *auditor, f *fact) []entry {
+	if f.state != "confirmed" || f.received == nil {
+		return nil
+	}
+	return []entry{{phase: "single", debit: "bank", credit: "receivable", amount: min(f.amount, *f.received), at: f.decided}}
+}
+
+// excessCalls: what came beyond what was announced is the peer's credit.
+func excessCalls(_ *auditor, f *fact) []entry {
+	if f.state != "confirmed" || f.received == nil || *f.received <= f.amount {
+		return nil
+	}
+	return []entry{{phase: "single", debit: "bank", credit: "peer_credit", amount: *f.received - f.amount, at: f.decided}}
+}
+
+// withdrawalCalls: a wish holds the money back; paid, it leaves by bank, refused, it is free again.
+func withdrawalCalls(_ *auditor, f *fact) []entry {
+	e := entry{phase: "pending", debit: "earned", credit: "bank", amount: f.amount, at: f.made}
+	done := e
+	done.at = f.decided
+	switch f.state {
+	case "paid":
+		done.phase = "post"
+	case "refused":
+		done.phase = "void"
+	default:
+		return []entry{e}
+	}
+	return []entry{e, done}
+}
