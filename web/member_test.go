@@ -77,8 +77,8 @@ func TestMonthly(t *testing.T) {
 	if b.post(path, "do", "nonsense").Code != 404 || b.post("/home/monthly", "thing", thing, "months", "x").Code != 404 {
 		t.Error("nonsense is taken")
 	}
-	b.get("/home")
-	b.submit("/home/monthly", "months", "0").wants(200, "/home").says("#monthly-title ~ .lines", "1 month so far")
+	other := b.get("/home").Doc.Find("#monthly-thing option").AttrOr("value", "")
+	b.post("/home/monthly", "thing", other, "months", "0").wants(200, "/home").says("#monthly-title ~ .lines", "1 month so far")
 	b.post("/home/monthly", "thing", thing, "months", "7").wants(422, "/home/monthly")
 	b.post(path, "do", "stop").wants(200, "/home").says(".notice", "Stopped")
 	if b.Doc.Find("form[action='"+path+"']").Length() != 0 {

@@ -46,7 +46,11 @@ func (e *evidence) offer(at Finding, s *signed, c *claim, by *signer) {
 		return // it was replaced before it came; nothing of it is in the books
 	}
 	same(a, at, "body: to", e.other(by, c.peer).actor, s.root.text("to"))
-	same(a, at, "body: digest of its lines", o.text(ns+"digest"), digestSaid(o.get(ns+"lines")))
+	if pages, named := o.get(ns + "lines").(string); named { // the rows are held to the signed digest below
+		same(a, at, "body: address of its lines", c.iri+"/lines", pages)
+	} else {
+		same(a, at, "body: digest of its lines", o.text(ns+"digest"), digestSaid(o.get(ns+"lines")))
+	}
 	of := c.at()
 	of.Why = "offer " + at.Key
 	c.compare(a, of, o.agreement())
