@@ -31,38 +31,75 @@ type given struct {
 	amount  int64
 }
 
-// offerClaims makes the claims of a settled month and tells the peers; it returns what is to be booked. all
-// is sorted by payee and object.
-func (tx *Tx) offerClaims(ctx context.Context, period string, all []given) ([]journal.Entry, error) {
+// draft is a claim before it has a number: what a month's givers gave to the members of one other instance.
+type draft struct {
+	peer   int64
+	amount int64
+	digest string
+	lines  []ClaimLine
+}
+
+// draftClaims makes a settled month's claims, in order of the peers. all is sorted by payee and object.
+func draftClaims(all []given) (drafts []draft, err error) {
 	byPeer := map[int64][]given{}
 	for _, g := range all {
 		if g.peer != 0 {
 			byPeer[g.peer] = append(byPeer[g.peer], g)
 		}
 	}
+	for _, peer := range slices.Sorted(maps.Keys(byPeer)) {
+		for _, packed := range packLines(payeeLines(byPeer[peer])) {
+			d, err := newDraft(peer, packed)
+			if err != nil {
+				return nil, err
+			}
+			drafts = append(drafts, d)
+		}
+	}
+	return drafts, nil
+}
+
+func newDraft(peer int64, lines []Line) (d draft, err error) {
+	d = draft{peer: peer, lines: make([]ClaimLine, len(lines))}
+	for i, line := range lines {
+		d.lines[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
+		d.amount += line.Amount
+	}
+	d.digest, err = LinesDigest(lines)
+	return d, err
+}
+
+// offerClaims offers a settled month's claims; it returns what is to be booked.
+func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) ([]journal.Entry, error) {
 	type creditor struct {
 		ID   int64
 		Host string
 		N    int32 // the last that is used
 	}
+	ids := make([]int64, len(drafts))
+	for i, d := range drafts {
+		ids[i] = d.peer
+	}
 	peers, err := rows[creditor](tx.Query(ctx, `
 		select p.id, p.host, coalesce(max(c.n), 0)::int as n from peer p
 		left join claim c on c.peer = p.id and c.direction = 'out' and c.period = $2 and c.currency = $3
-		where p.id = any($1) group by p.id, p.host order by p.id`, slices.Collect(maps.Keys(byPeer)), period, tx.l.inst.Currency))
+		where p.id = any($1) group by p.id, p.host`, ids, period, tx.l.inst.Currency))
 	if err != nil {
 		return nil, err
 	}
+	creditors := map[int64]creditor{}
+	for _, p := range peers {
+		creditors[p.ID] = p
+	}
 	var offers []Claim
 	var lines [][]ClaimLine
-	for _, p := range peers {
-		for i, packed := range packLines(payeeLines(byPeer[p.ID])) {
-			c, stored, err := tx.offer(Peer{ID: p.ID, Host: p.Host}, period, p.N+int32(i)+1, packed)
-			if err != nil {
-				return nil, err
-			}
-			offers, lines = append(offers, c), append(lines, stored)
-			tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
-		}
+	for _, d := range drafts {
+		p := creditors[d.peer]
+		p.N++
+		creditors[d.peer] = p
+		c := tx.offer(Peer{ID: p.ID, Host: p.Host}, period, p.N, d)
+		offers, lines = append(offers, c), append(lines, d.lines)
+		tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
 	}
 	return tx.insertOffers(ctx, offers, lines)
 }
@@ -173,20 +210,14 @@ func (tx *Tx) nextOffer(ctx context.Context, p Peer, period string, lines []Line
 		p.ID, period, tx.l.inst.Currency).Scan(&n); err != nil {
 		return Claim{}, nil, err
 	}
-	return tx.offer(p, period, n, lines)
+	d, err := newDraft(p.ID, lines)
+	return tx.offer(p, period, n, d), d.lines, err
 }
 
 // offer makes an outgoing claim, to be stored with its lines.
-func (tx *Tx) offer(p Peer, period string, n int32, lines []Line) (c Claim, stored []ClaimLine, err error) {
-	c = Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, N: n, State: Offered,
-		IRI: tx.l.inst.ClaimIRI(p.Host, period, tx.l.inst.Currency, n), LineCount: int32(len(lines))}
-	stored = make([]ClaimLine, len(lines))
-	for i, line := range lines {
-		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
-		c.Amount += line.Amount
-	}
-	c.Digest, err = LinesDigest(lines)
-	return c, stored, err
+func (tx *Tx) offer(p Peer, period string, n int32, d draft) Claim {
+	return Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, N: n, State: Offered,
+		IRI: tx.l.inst.ClaimIRI(p.Host, period, tx.l.inst.Currency, n), LineCount: int32(len(d.lines)), Amount: d.amount, Digest: d.digest}
 }
 
 // ClaimAnswer is a peer's answer to a claim of ours, its proof checked.

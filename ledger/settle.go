@@ -63,6 +63,7 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 		}
 		b.finish(ctx, conn)
 		b.given = b.things.gather(b.workers)
+		b.draft()
 		err = l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
 		if unfinished := b.built(); err == nil { // the connection is closed after this
 			err = unfinished
@@ -101,7 +102,11 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
-	claims, err := tx.offerClaims(ctx, b.period, b.given)
+	drafts, err := b.drafted()
+	if err != nil {
+		return err
+	}
+	claims, err := tx.offerClaims(ctx, b.period, drafts)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,13 @@ type building struct {
 	totals  totals
 
 	booked, built func() error // wait until the transfers, and until all, is indexed and checked
+	drafted       func() ([]draft, error)
+}
+
+// draft makes the claims while the publication books its own payees' earnings.
+func (b *building) draft() {
+	b.drafted = sync.OnceValues(func() ([]draft, error) { return draftClaims(b.given) })
+	go func() { _, _ = b.drafted() }()
 }
 
 // totals are what a settlement comes to.
