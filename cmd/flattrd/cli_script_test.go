@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 			return exec.Command("unshare", "--mount", "true").Run() == nil, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "database": makeDatabase, "sql": alter, "serve": serveInScript, "ends": endInScript,
+			"exits": exits, "database": makeDatabase, "blank": makeBlank, "sql": alter, "serve": serveInScript, "ends": endInScript,
 			"fetch": fetch, "login": login, "deposit": deposit,
 		},
 	})
@@ -83,6 +83,11 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 // database VAR makes a database of the script's own, whose address the variable then holds.
 func makeDatabase(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], ledgertest.DSN(shellOf(ts)))
+}
+
+// blank VARIABLE makes a database without a schema and puts its address there.
+func makeBlank(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], emptyDatabase(shellOf(ts), "flattrd_blank"))
 }
 
 // emptyDatabase makes a database without a schema, for the time of a test.
