@@ -151,6 +151,36 @@ func signedGet(t *testing.T, to *town, by *federationtest.Stranger, address stri
 	return r
 }
 
+// TestManyRefusals: an answer refuses two hundred lines at most; what else is wrong is refused in the successors,
+// until what is left is accepted and all other money is back.
+func TestManyRefusals(t *testing.T) {
+	t.Parallel()
+	to := newTown(t)
+	to.crowd(450)
+	_, err := to.b.Pool.Exec(t.Context(), `delete from member where name like 'payee%' and right(name, 1) <> '7'`)
+	to.must(err)
+	to.december()
+	for range 4 {
+		to.Quiet()
+		to.must(to.b.Server.FetchWaiting(t.Context()))
+		to.Network.Sent(to.b)
+	}
+	to.Quiet()
+	for n, want := range []string{"superseded", "superseded", "superseded", "accepted"} {
+		lines := []int64{450, 250, 50, 45}[n]
+		if count(t, to.a, `select count(*) from claim where n = $1 and state = $2 and line_count = $3`, n+1, want, lines) != 1 {
+			t.Errorf("claim %d isn't %s with %d lines", n+1, want, lines)
+		}
+	}
+	if n := count(t, to.a, `select count(*) from share_return`); n != 405 {
+		t.Errorf("%d shares are returned", n)
+	}
+	for _, i := range to.Instances() {
+		_, err := i.Pool.Exec(context.Background(), `analyze`)
+		to.must(err)
+	}
+}
+
 // pagedOffer is a peer's claim with its lines on three pages, one line each.
 func pagedOffer(t *testing.T, to *town, peer *federationtest.Stranger, n int) (c vocab.Claim, pages [3]string) {
 	t.Helper()

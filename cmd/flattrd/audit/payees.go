@@ -37,6 +37,9 @@ func (a *auditor) checkTold(at Finding, l *line, things []lineThing) {
 	}
 }
 
+// mostRefused is how many lines a Reject names (FEDERATION.md §8).
+const mostRefused = 200
+
 // checkPayee: who is refused is unknown here, or had left; who isn't is a member.
 func (a *auditor) checkPayee(c *claim, l *line, at Finding) {
 	name, ours := strings.CutPrefix(l.payee, a.inst.user(""))
@@ -51,6 +54,7 @@ func (a *auditor) checkPayee(c *claim, l *line, at Finding) {
 		reason = *l.refused
 	}
 	switch {
+	case len(c.refused) == mostRefused: // of the lines before; the rest is for the successor
 	case l.member == nil:
 		refused = "unknown-payee"
 	case a.members[id].leftBefore(c.answered, reason == "deleted"):
