@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"slices"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
@@ -13,19 +14,40 @@ func (l *Ledger) SetBudget(ctx context.Context, by, amount int64) error {
 	if amount < 0 || amount > maxAmount || amount%microPerCent != 0 {
 		return refused("budget", "amount")
 	}
-	return l.tx(ctx, func(tx *Tx) error {
-		period, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
+	_, err := l.budgets.Commit(ctx, chosenBudget{by, amount})
+	return err
+}
+
+// chosenBudget is what a member wants to give each month.
+type chosenBudget struct{ by, amount int64 }
+
+// setBudgets sets what was chosen while the clearing account was being changed for others. No member is in it
+// twice.
+func (tx *Tx) setBudgets(ctx context.Context, all []chosenBudget) ([]journal.Verdict[struct{}], error) {
+	period, err := tx.openMonth(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var members, amounts []int64
+	for _, c := range all {
+		members, amounts = append(members, c.by), append(amounts, c.amount)
+	}
+	active, err := tx.lockActive(ctx, members)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, `
+		update member m set budget = c.amount from unnest($1::bigint[], $2::bigint[]) as c (id, amount)
+		where m.id = c.id and m.id = any($3)`, members, amounts, active); err != nil {
+		return nil, err
+	}
+	verdicts := make([]journal.Verdict[struct{}], len(all))
+	for i, c := range all {
+		if _, ok := slices.BinarySearch(active, c.by); !ok {
+			verdicts[i].Err = ErrNotFound
 		}
-		if _, err := tx.activeMember(ctx, by, true); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `update member set budget = $2 where id = $1`, by, amount); err != nil {
-			return err
-		}
-		return tx.topUp(ctx, period, by)
-	})
+	}
+	return verdicts, tx.topUp(ctx, period, active...)
 }
 
 // Reservation is what a budget holds back for one month.

@@ -38,10 +38,11 @@
 // # Invariants, and where each is enforced
 //
 //  1. A transfer moves one amount between two accounts of one currency and is never changed: by its
-//     shape, a foreign key and a trigger in the database; accounts are the sums of their transfers:
-//     journal.Post and journal.Settlement, and check "account-totals".
-//  2. No account breaks its sign rule, reservations counted; no budget is spent twice: journal's
-//     checkLimits and CHECK account_no_overdraft; a unique index per (member, month).
+//     shape and a trigger in the database; its accounts are locked when it is written and never deleted, and
+//     check "books" names one that isn't there; accounts are the sums of their transfers: journal.Post,
+//     journal.PostEach and journal.Settlement, and check "account-totals".
+//  2. No account breaks its sign rule, reservations counted; no budget is spent twice: what journal judges
+//     before it writes, and CHECK account_no_overdraft; a unique index per (member, month).
 //  3. Per giver and settled month Σ shares + rolled over = reserved budget; at most one return per
 //     share: Split's tests, the sums that settlement compares before it publishes, checks "share-split" and
 //     "shares-sum", a unique key of share_return.
@@ -58,7 +59,9 @@
 // Every exported method is one use case and one transaction whose time is read once. The open month's
 // row is locked first (shared by clicks, exclusively by close), then members, then business rows, then
 // accounts in id order. Two use cases are several: CloseMonth and SettleMonth end in pieces, which a crash
-// leaves to the next Tick; a settlement's publication locks the accounts as a whole. Messages are enqueued in the same commit (Outbox). A use case that PostgreSQL
+// leaves to the next Tick; a settlement's publication locks the accounts as a whole. And where many meet in an
+// account of the instance, one transaction is many use cases: deposits, withdrawals and budgets that come at once
+// are committed together, each with its own verdict (journal.Committer). Messages are enqueued in the same commit (Outbox). A use case that PostgreSQL
 // lets give way to another is done again here; what other instances cause is done again by the inbox
 // (GaveWay), so that few functions stand between it and each statement.
 package ledger

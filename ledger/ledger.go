@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fedflattr/flattrd/ledger/journal"
 )
 
 // Ledger is one instance's books. Every exported method is one use case and one transaction.
@@ -22,6 +23,11 @@ type Ledger struct {
 	log    *slog.Logger
 
 	settled sync.Map // of months for the public, once read: settledSums by period
+
+	// Those who meet in an account of the instance, the bank's or clearing, are committed together.
+	deposits    *journal.Committer[paidIn, string, Deposit]
+	withdrawals *journal.Committer[askedWithdrawal, int64, Withdrawal]
+	budgets     *journal.Committer[chosenBudget, int64, struct{}]
 }
 
 // Outbox takes what must be told to other instances, inside the ledger's own transaction, so that
@@ -82,7 +88,21 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l.inst = inst
+	l.deposits = together(l, func(p paidIn) string { return p.reference }, (*Tx).recordDeposits)
+	l.withdrawals = together(l, func(a askedWithdrawal) int64 { return a.by }, (*Tx).askWithdrawals)
+	l.budgets = together(l, func(c chosenBudget) int64 { return c.by }, (*Tx).setBudgets)
 	return l, nil
+}
+
+// together commits what is asked for at the same time in one transaction.
+func together[T any, K comparable, R any](l *Ledger, key func(T) K, f func(tx *Tx, ctx context.Context, all []T) ([]journal.Verdict[R], error)) *journal.Committer[T, K, R] {
+	return journal.NewCommitter(key, func(ctx context.Context, all []T) (verdicts []journal.Verdict[R], err error) {
+		err = l.tx(ctx, func(tx *Tx) error {
+			verdicts, err = f(tx, ctx, all)
+			return err
+		})
+		return verdicts, err
+	})
 }
 
 // Instance returns the policy and identity of this instance.
@@ -148,13 +168,9 @@ func (tx *Tx) tell(messages ...Message) { tx.told = append(tx.told, messages...)
 // MaxTries is how often a use case that gave way is tried in all.
 const MaxTries = 8
 
-// GaveWay tells whether a use case failed only because it met another: serialisation failures and
-// deadlocks (40001, 40P01), which PostgreSQL resolves by aborting one side. Nothing was changed, and the
-// same call may succeed now.
-func GaveWay(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
-}
+// GaveWay tells whether a use case failed only because it met another, which PostgreSQL resolves by aborting one
+// side. Nothing was changed, and the same call may succeed now.
+func GaveWay(err error) bool { return journal.GaveWay(err) }
 
 // queryer is what reads need: a pool or a transaction.
 type queryer interface {

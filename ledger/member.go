@@ -251,6 +251,12 @@ func (tx *Tx) activeMember(ctx context.Context, id int64, lock bool) (Member, er
 	return row[Member](tx.Query(ctx, sql, id))
 }
 
+// lockActive locks those of the members who aren't deleted, in the order of their ids, in which it returns them.
+func (tx *Tx) lockActive(ctx context.Context, members []int64) ([]int64, error) {
+	return ids(tx.Query(ctx, `
+		select id from member where id = any($1) and deleted_at is null order by id for no key update`, members))
+}
+
 // operator demands that by runs the instance.
 func (tx *Tx) operator(ctx context.Context, by int64) error {
 	m, err := tx.activeMember(ctx, by, false)

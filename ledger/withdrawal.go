@@ -49,41 +49,100 @@ func (l *Ledger) RequestWithdrawalOnce(ctx context.Context, by, amount int64, ac
 	if err != nil {
 		return Withdrawal{}, refused("iban", "form")
 	}
-	var w Withdrawal
-	err = l.tx(ctx, func(tx *Tx) error {
-		period, err := tx.openMonth(ctx)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.activeMember(ctx, by, true); err != nil {
-			return err
-		}
-		w, err = tx.askWithdrawal(ctx, by, amount, parsed.Code, referenceOf(by, key), period)
-		return err
-	})
-	return w, err
+	return l.withdrawals.Commit(ctx, askedWithdrawal{by, amount, parsed.Code, referenceOf(by, key)})
 }
 
-func (tx *Tx) askWithdrawal(ctx context.Context, by, amount int64, account, reference, period string) (Withdrawal, error) {
-	tag, err := tx.Exec(ctx, `
-		insert into withdrawal (member, amount, iban, state, reference, created_at)
-		values ($1, $2, $3, 'requested', $4, $5) on conflict (reference) do nothing`,
-		by, amount, account, reference, tx.at)
+// askedWithdrawal is a request for a withdrawal.
+type askedWithdrawal struct {
+	by, amount      int64
+	iban, reference string
+}
+
+// askWithdrawals does what was asked for while the bank's account was being changed for others. No member is
+// in it twice.
+func (tx *Tx) askWithdrawals(ctx context.Context, all []askedWithdrawal) ([]journal.Verdict[Withdrawal], error) {
+	period, err := tx.openMonth(ctx)
 	if err != nil {
-		return Withdrawal{}, err
+		return nil, err
 	}
-	w, err := row[Withdrawal](tx.Query(ctx, withdrawalQuery+` where w.reference = $1`, reference))
-	switch {
-	case err != nil:
-		return w, err
-	case w.Member != by || w.Amount != amount || w.Iban != account:
-		return Withdrawal{}, fmt.Errorf("%w: withdrawal %d was asked for with this key", ErrConflict, w.ID)
-	case tag.RowsAffected() == 0:
-		w.Again = true
-		return w, nil
+	made, known, err := tx.insertWithdrawals(ctx, all)
+	if err != nil {
+		return nil, err
 	}
-	return w, booked(journal.Post(ctx, tx.book(period), journal.Entry{Kind: kindWithdrawal, Ref: w.ID, Phase: journal.Pending,
-		Debit: of(journal.Earned, by), Credit: bank(), Amount: amount}))
+	verdicts := make([]journal.Verdict[Withdrawal], len(all))
+	var entries []journal.Entry
+	var asked []*journal.Verdict[Withdrawal] // of each entry
+	for i, a := range all {
+		v := &verdicts[i]
+		w, active := known[a.reference]
+		switch {
+		case !active:
+			v.Err = ErrNotFound
+			continue
+		case w.Member != a.by || w.Amount != a.amount || w.Iban != a.iban:
+			v.Err = fmt.Errorf("%w: withdrawal %d was asked for with this key", ErrConflict, w.ID)
+			continue
+		}
+		v.Result = w
+		if v.Result.Again = !made[w.ID]; !v.Result.Again {
+			asked, entries = append(asked, v), append(entries, journal.Entry{Kind: kindWithdrawal, Ref: w.ID, Phase: journal.Pending,
+				Debit: of(journal.Earned, a.by), Credit: bank(), Amount: a.amount})
+		}
+	}
+	posted, err := journal.PostEach(ctx, tx.book(period), entries...)
+	if err != nil {
+		return nil, err
+	}
+	return verdicts, tx.dropRefused(ctx, asked, posted)
+}
+
+// insertWithdrawals adds those of active members whose reference is new, and finds all by their references.
+func (tx *Tx) insertWithdrawals(ctx context.Context, all []askedWithdrawal) (made map[int64]bool, known map[string]Withdrawal, err error) {
+	var members, amounts []int64
+	var ibans, references []string
+	for _, a := range all {
+		members, amounts = append(members, a.by), append(amounts, a.amount)
+		ibans, references = append(ibans, a.iban), append(references, a.reference)
+	}
+	active, err := tx.lockActive(ctx, members)
+	if err != nil {
+		return nil, nil, err
+	}
+	fresh, err := ids(tx.Query(ctx, `
+		insert into withdrawal (member, amount, iban, state, reference, created_at)
+		select member, amount, iban, 'requested', reference, $5
+		from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as a (member, amount, iban, reference)
+		where member = any($6) order by member
+		on conflict (reference) do nothing returning id`, members, amounts, ibans, references, tx.at, active))
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := rows[Withdrawal](tx.Query(ctx, withdrawalQuery+`
+		where w.reference = any($1) and w.member = any($2)`, references, active))
+	made, known = map[int64]bool{}, map[string]Withdrawal{}
+	for _, id := range fresh {
+		made[id] = true
+	}
+	for _, w := range found {
+		known[w.Reference] = w
+	}
+	return made, known, err
+}
+
+// dropRefused takes back the rows that the journal has refused; nobody has seen them.
+func (tx *Tx) dropRefused(ctx context.Context, asked []*journal.Verdict[Withdrawal], posted []error) error {
+	var refused []int64
+	for n, v := range asked {
+		if posted[n] != nil {
+			refused = append(refused, v.Result.ID)
+			*v = journal.Verdict[Withdrawal]{Err: booked(posted[n])}
+		}
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `delete from withdrawal where id = any($1)`, refused)
+	return err
 }
 
 // referenceOf makes a withdrawal's bank reference from a form's key, so that the reference, which is

@@ -17,7 +17,43 @@ import (
 
 // benchCommand measures: ratios against limits that are taken in the same run, as JSON.
 type benchCommand struct {
-	Settle benchSettleCommand `cmd:"" help:"Settle a month, against the time that its lines alone take."`
+	Settle  benchSettleCommand  `cmd:"" help:"Settle a month, against the time that its lines alone take."`
+	Journal benchJournalCommand `cmd:"" help:"Move money, against the least that a durable transaction takes."`
+}
+
+// benchJournalCommand moves money in a database of its own, which is dropped afterwards.
+type benchJournalCommand struct {
+	Seconds float64 `default:"1" help:"How long each path is driven in a round."`
+	Rounds  int     `default:"5" help:"How often; medians are told."`
+}
+
+// Run drives all paths in turn.
+func (c benchJournalCommand) Run(ctx context.Context, d *Database) error {
+	if c.Seconds <= 0 || c.Rounds < 1 {
+		return fmt.Errorf("seconds are above 0, rounds at least 1")
+	}
+	cluster, err := d.join(ctx)
+	if err != nil {
+		return err
+	}
+	defer cluster.stop()
+	defer cluster.drop(context.WithoutCancel(ctx), benchBase)
+	if err := cluster.drop(ctx, benchBase); err != nil {
+		return err
+	}
+	return cluster.with(ctx, benchBase, func(pool *pgxpool.Pool, outbox *federation.Outbox) error {
+		t, err := bench.Journal(ctx, pool, outbox, bench.Slots{Seconds: c.Seconds, Rounds: c.Rounds})
+		if err != nil {
+			return err
+		}
+		return printJSON(t)
+	})
+}
+
+func printJSON(v any) error {
+	out := json.NewEncoder(os.Stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
 }
 
 // benchSettleCommand settles made-up months in databases of their own, which are dropped afterwards unless one is to
@@ -65,9 +101,7 @@ func (c benchSettleCommand) Run(ctx context.Context, d *Database) error {
 		say("%d of %d: %d flattrs in %.2f s, floor %.2f s + %.2f s: %.2f times", n+1, c.Runs, s.Flattrs, s.Settle, s.FloorCopy, s.FloorIndex, s.Ratio)
 		runs = append(runs, s)
 	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetIndent("", "  ")
-	return out.Encode(map[string]any{"givers": c.Givers, "runs": runs, "median": bench.Median(runs)})
+	return printJSON(map[string]any{"givers": c.Givers, "runs": runs, "median": bench.Median(runs)})
 }
 
 // settleCopy settles a copy of the filled database. One that is kept has to be dropped by hand.

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/fedflattr/flattrd/ledger"
 	"github.com/fedflattr/flattrd/ledger/bench"
+	"github.com/fedflattr/flattrd/ledger/journal"
 	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
 
@@ -47,6 +49,35 @@ func TestSettle(t *testing.T) {
 	}
 	if m := bench.Median([]bench.Settled{{Ratio: 3}, {Ratio: 1}, {Ratio: 2}}); m.Ratio != 2 {
 		t.Errorf("the median of 3, 1 and 2 is %v", m.Ratio)
+	}
+}
+
+// TestJournal: all paths of money are driven, and the books are right afterwards. Transfers that book no row are
+// the benchmark's own, all of them and no others.
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	pool := ledgertest.DB(t)
+	got, err := bench.Journal(t.Context(), pool, silent{}, bench.Slots{Seconds: 0.05, Rounds: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range append(got.Single, got.Hot, got.Batch, got.Deposit) {
+		if v.Ours.Rate <= 0 || v.Against.Rate <= 0 || v.Ours.P99 < v.Ours.P50 || v.Ratio <= 0 {
+			t.Errorf("%+v", v)
+		}
+	}
+	if len(got.Single) != 3 || got.RowLock.Rate <= 0 || got.Durable["fsync"] == "" {
+		t.Errorf("%+v", got)
+	}
+	var own int64
+	for _, v := range checked(t, pool) {
+		if v.Invariant != "books" || !strings.Contains(v.Row, "calls for none") {
+			t.Error(v)
+		}
+		own++
+	}
+	if own != got.Made || own < 2*journal.MostInBatch {
+		t.Errorf("%d transfers book no row, %d were made", own, got.Made)
 	}
 }
 
@@ -108,6 +139,14 @@ type queryer interface {
 
 func check(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
+	found := checked(t, pool)
+	for _, v := range found[:min(len(found), 5)] {
+		t.Errorf("%s (%d in all)", v, len(found))
+	}
+}
+
+func checked(t *testing.T, pool *pgxpool.Pool) []ledger.Violation {
+	t.Helper()
 	l, err := ledger.Open(t.Context(), ledger.Options{Pool: pool, Outbox: silent{}})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +155,5 @@ func check(t *testing.T, pool *pgxpool.Pool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range found[:min(len(found), 5)] {
-		t.Errorf("%s (%d in all)", v, len(found))
-	}
+	return found
 }

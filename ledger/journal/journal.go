@@ -5,11 +5,12 @@
 // A credit-normal account (what we owe: means, earned, payable …) may never be debited below zero;
 // a debit-normal one (what we own: bank, receivable) never credited below zero. Reservations
 // count: a pending transfer holds its amount on both sides until it is posted or voided, each of
-// which is a new transfer. The rules stand twice, in Go before writing and as CHECKs in the tables.
+// which is a new transfer. The rules stand twice, judged before writing and as CHECKs in the tables.
 //
 // The idempotency key of a transfer is derived, never random: (kind, ref, phase), where ref is the
-// id of the business row that the transfer books. Post is the writer of money; a month's settlement,
-// which is too large for it, is built aside and attached (see Settlement).
+// id of the business row that the transfer books. Post is the writer of money, and PostEach, where each
+// entry is judged by itself; a month's settlement, which is too large for them, is built aside and attached
+// (see Settlement). Live traffic that meets in one account goes through a Committer.
 package journal
 
 import (
@@ -22,14 +23,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Errors of Post.
+// Errors of Post and verdicts of PostEach.
 var (
 	// ErrOverdraft: an account would break its sign rule, reservations counted.
 	ErrOverdraft = errors.New("journal: overdraft")
-	// ErrReused: the key exists with another body; nothing was written.
+	// ErrReused: the key exists with another body.
 	ErrReused = errors.New("journal: key reused with another body")
 	// ErrPending: a post or void without an open reservation of that key.
 	ErrPending = errors.New("journal: no such reservation")
+	// ErrMalformed: no amount above zero, one account on both sides, or an account of a kind that isn't.
+	ErrMalformed = errors.New("journal: malformed entry")
 )
 
 // Account kinds. Owner is a member's id, a peer's id, or 0 for the instance.
@@ -44,6 +47,8 @@ const (
 	PeerCredit = "peer_credit" // C: a peer paid more than it owed
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
 )
+
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense}
 
 // Account names one account of the books' currency.
 type Account struct {
@@ -68,11 +73,10 @@ type Entry struct {
 	Debit  Account
 	Credit Account
 	Amount int64 // micro-units, > 0
-
-	id int64 // its transfer's
 }
 
-// Book is where Post writes: a transaction, its time, the month it books in and the currency.
+// Book is where Post writes: a transaction, its time, the month it books in and the currency. The
+// transaction is of READ COMMITTED: what waited for a lock must see what was done meanwhile.
 type Book struct {
 	Tx       pgx.Tx
 	At       time.Time
@@ -80,88 +84,56 @@ type Book struct {
 	Currency string
 }
 
-// row is an entry with its account ids and, for Posted and Void, its reservation.
-type row struct {
-	Entry
-	debit, credit int64
-	reserved      int64
-}
-
 // Post writes the entries in one go, netted per account. Entries whose key exists with the same
-// body, in the books or earlier among the entries, are left as they are; with another body nothing
-// may be kept and ErrReused is returned: the transaction is to be rolled back.
-// Accounts are created as needed, then locked in id order over the union of all entries, so that
-// two batches can't deadlock.
+// body, in the books or earlier among the entries, are left as they are. After an error nothing may be
+// kept: the transaction is to be rolled back.
 //
-// All statements stand here; what is made of their results is computed beside them.
+// Accounts are created as needed, then locked in id order over the union of all entries, so that two
+// batches can't deadlock; that comes first, so that what is then read of keys and balances stays true.
+// New transfers between accounts that are there are one statement; else all that is read is asked for in one
+// round trip, and all that is written goes in another.
 func Post(ctx context.Context, b Book, entries ...Entry) error {
+	if sql, args := b.short(entries); args != nil {
+		if done, err := b.Tx.Exec(ctx, sql, args...); err != nil || done.RowsAffected() > 0 {
+			return err
+		}
+	}
 	entries, err := distinct(entries)
 	if err != nil || len(entries) == 0 {
 		return err
 	}
-	kinds, refs, phases := keys(entries)
-	made, _ := b.Tx.Query(ctx, insertKeys, kinds, refs, phases, b.Period) // an error is in what it returns
-	numbers, err := readNumbers(made)
-	if err != nil {
+	s := newStanding()
+	if err := b.Tx.SendBatch(ctx, s.read(b, entries)).Close(); err != nil {
 		return err
 	}
-	entries, again := known(entries, numbers)
-	if len(again) > 0 {
-		kinds, refs, phases = keys(again)
-		first, _ := b.Tx.Query(ctx, knownTransfers, kinds, refs, phases)
-		if err := checkAgain(again, first); err != nil || len(entries) == 0 {
-			return err
-		}
-	}
-	kinds, owners := accounts(entries)
-	if _, err := b.Tx.Exec(ctx, openAccounts, kinds, owners, b.Currency); err != nil {
-		return fmt.Errorf("open accounts: %w", err)
-	}
-	named, _ := b.Tx.Query(ctx, namedAccounts, kinds, owners, b.Currency)
-	ids, err := readIDs(named)
-	if err != nil {
+	fresh, err := s.judge(entries)
+	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	kinds, refs = resolving(entries)
-	reserved, _ := b.Tx.Query(ctx, openReservations, kinds, refs)
-	held, err := readReservations(reserved)
-	if err != nil {
-		return err
-	}
-	rows, err := resolve(entries, ids, held)
-	if err != nil {
-		return err
-	}
-	changes := net(rows)
-	locked, _ := b.Tx.Query(ctx, lockAccounts, changes.ids)
-	if err := changes.checkLimits(locked); err != nil {
-		return err
-	}
-	if _, err := b.Tx.Exec(ctx, changeAccounts, changes.ids, changes.debits, changes.credits,
-		changes.debitsPending, changes.creditsPending); err != nil {
-		return err
-	}
-	_, err = b.Tx.CopyFrom(ctx, pgx.Identifier{"transfer"}, transferColumns, b.transfers(rows))
-	return err
+	return b.Tx.SendBatch(ctx, s.write(b, fresh)).Close()
 }
 
-// insertKeys takes the keys that are free, and numbers their transfers. In order, so that two batches
-// with the same keys wait instead of deadlocking.
-const insertKeys = `
-	insert into transfer_key (kind, ref, phase, transfer, batch)
-	select kind, ref, phase, nextval('transfer_id'), $4
-	from (select * from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase) order by 1, 2, 3) k
-	on conflict do nothing
-	returning kind, ref, phase, transfer`
-
-// knownTransfers finds what of a batch is in the books.
-const knownTransfers = `
-	select t.kind, t.ref, t.phase, d.kind, d.owner, c.kind, c.owner, t.amount
-	from unnest($1::text[], $2::bigint[], $3::text[]) as k (kind, ref, phase)
-	join transfer_key h using (kind, ref, phase)
-	join transfer t on t.id = h.transfer and t.batch = h.batch
-	join account d on d.id = t.debit_account
-	join account c on c.id = t.credit_account`
+// PostEach is Post for entries that have nothing to do with each other: each is judged by itself, in order,
+// as if it were posted alone after those before it. A verdict is nil if its entry is in the books now,
+// booked or known before with the same body, else one of this package's errors: such an entry leaves
+// nothing but, at most, an empty account. err is of the whole: nothing may be kept.
+func PostEach(ctx context.Context, b Book, entries ...Entry) (verdicts []error, err error) {
+	verdicts = make([]error, len(entries))
+	if sql, args := b.short(entries); args != nil {
+		if done, err := b.Tx.Exec(ctx, sql, args...); err != nil || done.RowsAffected() > 0 {
+			return verdicts, err
+		}
+	}
+	s := newStanding()
+	if err := b.Tx.SendBatch(ctx, s.read(b, entries)).Close(); err != nil {
+		return nil, err
+	}
+	fresh := s.judgeEach(entries, verdicts)
+	if len(fresh) == 0 {
+		return verdicts, nil
+	}
+	return verdicts, b.Tx.SendBatch(ctx, s.write(b, fresh)).Close()
+}
 
 type key struct {
 	kind  string
@@ -171,69 +143,27 @@ type key struct {
 
 func (e Entry) key() key { return key{e.Kind, e.Ref, e.Phase} }
 
-func keys(entries []Entry) (kinds []string, refs []int64, phases []string) {
-	for _, e := range entries {
-		kinds, refs, phases = append(kinds, e.Kind), append(refs, e.Ref), append(phases, e.Phase)
+// resolves: it posts or voids a reservation.
+func (e Entry) resolves() bool { return e.Phase == Posted || e.Phase == Void }
+
+func (e Entry) malformed() error {
+	switch {
+	case e.Amount <= 0 && e.Phase != Void:
+		return fmt.Errorf("%w: amount %d of %s %d", ErrMalformed, e.Amount, e.Kind, e.Ref)
+	case e.resolves():
+		return nil
+	case e.Debit == e.Credit:
+		return fmt.Errorf("%w: %s %d from %s of %d to itself", ErrMalformed, e.Kind, e.Ref, e.Debit.Kind, e.Debit.Owner)
 	}
-	return kinds, refs, phases
-}
-
-// distinct drops what stands earlier in the batch.
-func distinct(entries []Entry) ([]Entry, error) {
-	seen := map[key]Entry{}
-	var err error
-	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
-		old, ok := seen[e.key()]
-		if ok && !old.same(e) {
-			err = e.reused()
-		}
-		seen[e.key()] = e
-		return ok
-	}), err
-}
-
-func (e Entry) reused() error { return fmt.Errorf("%w: %s %d %s", ErrReused, e.Kind, e.Ref, e.Phase) }
-
-func readNumbers(made pgx.Rows) (map[key]int64, error) {
-	numbers := map[key]int64{}
-	var k key
-	var id int64
-	_, err := pgx.ForEachRow(made, []any{&k.kind, &k.ref, &k.phase, &id}, func() error { numbers[k] = id; return nil })
-	return numbers, err
-}
-
-// known parts the entries that got a number from those whose key was taken before.
-func known(entries []Entry, numbers map[key]int64) (fresh, again []Entry) {
-	for _, e := range entries {
-		if id, ok := numbers[e.key()]; ok {
-			e.id = id
-			fresh = append(fresh, e)
-		} else {
-			again = append(again, e)
-		}
-	}
-	return fresh, again
-}
-
-// checkAgain compares repeated entries with what the first said. A Posted or Void that isn't there was
-// kept out by the other of the two.
-func checkAgain(again []Entry, first pgx.Rows) error {
-	seen := map[key]Entry{}
-	var e Entry
-	if _, err := pgx.ForEachRow(first, []any{&e.Kind, &e.Ref, &e.Phase, &e.Debit.Kind, &e.Debit.Owner,
-		&e.Credit.Kind, &e.Credit.Owner, &e.Amount}, func() error { seen[e.key()] = e; return nil }); err != nil {
-		return err
-	}
-	for _, e := range again {
-		switch old, ok := seen[e.key()]; {
-		case !ok:
-			return fmt.Errorf("%w: %s %d", ErrPending, e.Kind, e.Ref)
-		case !old.same(e):
-			return e.reused()
+	for _, a := range []Account{e.Debit, e.Credit} {
+		if !slices.Contains(kinds, a.Kind) {
+			return fmt.Errorf("%w: %s %d and an account of kind %q", ErrMalformed, e.Kind, e.Ref, a.Kind)
 		}
 	}
 	return nil
 }
+
+func (e Entry) reused() error { return fmt.Errorf("%w: %s %d %s", ErrReused, e.Kind, e.Ref, e.Phase) }
 
 // same tells whether a repeated entry says what the first said.
 func (e Entry) same(again Entry) bool {
@@ -244,4 +174,21 @@ func (e Entry) same(again Entry) bool {
 		return e.Amount == again.Amount
 	}
 	return e.Amount == again.Amount && e.Debit == again.Debit && e.Credit == again.Credit
+}
+
+// distinct drops what stands earlier in the batch, and refuses what can't be in any.
+func distinct(entries []Entry) ([]Entry, error) {
+	seen := map[key]Entry{}
+	var err error
+	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		if bad := e.malformed(); bad != nil {
+			err = bad
+		}
+		old, ok := seen[e.key()]
+		if ok && !old.same(e) {
+			err = e.reused()
+		}
+		seen[e.key()] = e
+		return ok
+	}), err
 }

@@ -163,10 +163,10 @@ func TestRefusalsNameTheAccount(t *testing.T) {
 		{move(1, bob, suspense, 1), "journal: overdraft: earned of 3"},
 		{move(1, suspense, bank, 1), "journal: overdraft: bank of 0"},
 		{part(8, 1), "journal: no such reservation: budget 8"},
-		{move(1, bank, alice, 0), "journal: internal error: amount 0 of deposit 1"},
-		{move(1, bank, alice, -5), "journal: internal error: amount -5 of deposit 1"},
-		{move(1, bank, bank, 5), "transfer_two_accounts"},
-		{move(1, bank, journal.Account{Kind: "pocket"}, 5), "account_kind_check"},
+		{move(1, bank, alice, 0), "journal: malformed entry: amount 0 of deposit 1"},
+		{move(1, bank, alice, -5), "journal: malformed entry: amount -5 of deposit 1"},
+		{move(1, bank, bank, 5), "journal: malformed entry: deposit 1 from bank of 0 to itself"},
+		{move(1, bank, journal.Account{Kind: "pocket"}, 5), `journal: malformed entry: deposit 1 and an account of kind "pocket"`},
 		{journal.Entry{Kind: "gift", Ref: 1, Phase: journal.Single, Debit: bank, Credit: alice, Amount: 5}, "transfer_kind_check"},
 	} {
 		if err := post(pool, c.entry); err == nil || !strings.Contains(err.Error(), c.says) {

@@ -17,9 +17,7 @@ func OpenPeriod(ctx context.Context, tx pgx.Tx, period string) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, fmt.Sprintf(`
-		create table %[1]s (like transfer including defaults including constraints including indexes,
-		  foreign key (debit_account, currency) references account (id, currency),
-		  foreign key (credit_account, currency) references account (id, currency));
+		create table %[1]s (like transfer including defaults including constraints including indexes);
 		create trigger kept before truncate on %[1]s for each statement execute function refuse_change();
 		alter table transfer attach partition %[1]s for values in ('%[2]s')`, name, period))
 	return err

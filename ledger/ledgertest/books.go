@@ -168,7 +168,7 @@ func describe(t testing.TB, pool *pgxpool.Pool, name string) Table {
 	return tab
 }
 
-// rule is what a CHECK of one column says.
+// rule is what a CHECK of one column, or of its domain, says.
 type rule struct {
 	allowed []string
 	unit    int64
@@ -183,8 +183,9 @@ func checks(t testing.TB, pool *pgxpool.Pool, name string) map[string]rule {
 	all := map[string]rule{}
 	for _, text := range collect[string](t, pool, `
 		select jsonb_build_object('column', a.attname, 'says', pg_get_constraintdef(c.oid))::text
-		from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
-		where c.contype = 'c' and c.conrelid = $1::text::regclass and cardinality(c.conkey) = 1`, name) {
+		from pg_attribute a join pg_constraint c on c.contype = 'c' and (c.contypid = a.atttypid
+		  or c.conrelid = a.attrelid and c.conkey = array[a.attnum])
+		where a.attrelid = $1::text::regclass and a.attnum > 0`, name) {
 		c := decode[map[string]string](t, text)
 		r := all[c["column"]]
 		if strings.Contains(c["says"], "ARRAY[") {
