@@ -285,7 +285,11 @@ func (s *Server) takeWhole(ctx context.Context, w offerWaiting) error {
 	}); err != nil {
 		return err
 	}
-	o, err := s.offerOf(ctx, w.claim, w.host, w.content)
+	p, err := s.ledger.Peer(ctx, w.host)
+	if err != nil {
+		return err
+	}
+	o, err := s.offerOf(w.claim, p, w.content)
 	if err != nil {
 		return err
 	}
@@ -317,12 +321,8 @@ func (s *Server) keepFault(ctx context.Context, offer string, f *ledger.ClaimFau
 }
 
 // offerOf is what the ledger judges of an offer, less the lines.
-func (s *Server) offerOf(ctx context.Context, c vocab.Claim, host, content string) (ledger.ClaimOffer, error) {
-	p, err := s.ledger.Peer(ctx, host)
-	if err != nil {
-		return ledger.ClaimOffer{}, fmt.Errorf("peer %s: %w", host, err)
-	}
+func (s *Server) offerOf(c vocab.Claim, p ledger.Peer, content string) (ledger.ClaimOffer, error) {
 	n, err := s.claimNumber(c, p)
-	return ledger.ClaimOffer{IRI: c.ID, Host: host, Period: c.Period, Currency: c.AssetCode, N: n, Amount: c.Amount,
+	return ledger.ClaimOffer{IRI: c.ID, Host: p.Host, Period: c.Period, Currency: c.AssetCode, N: n, Amount: c.Amount,
 		LineCount: int32(c.LineCount), Digest: c.Digest, Content: content, Supersedes: c.Supersedes}, err
 }

@@ -23,10 +23,6 @@ func (s *Server) receiveOffer(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.claimNumber(claim, p)
-	if err != nil {
-		return err
-	}
 	if err := s.ownRefusal(ctx, claim); err != nil {
 		return err
 	}
@@ -34,8 +30,11 @@ func (s *Server) receiveOffer(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	o := ledger.ClaimOffer{IRI: claim.ID, Host: p.Host, Period: claim.Period, Currency: claim.AssetCode, N: n, Amount: claim.Amount,
-		LineCount: int32(claim.LineCount), Digest: claim.Digest, Lines: ledgerLines(claim.Lines), Content: content, Supersedes: claim.Supersedes}
+	o, err := s.offerOf(claim, p, content)
+	if err != nil {
+		return err
+	}
+	o.Lines = ledgerLines(claim.Lines)
 	if claim.Paged() {
 		if wanted, err := s.ledger.ClaimWanted(ctx, o); err != nil {
 			return err

@@ -102,7 +102,7 @@ func TestSettledOnce(t *testing.T) {
 
 func months(t *testing.T, i *ledgertest.Instance) string {
 	t.Helper()
-	return strings.Join(collect[string](t, i.Pool, `select to_jsonb(m)::text from month m order by period`), "\n")
+	return strings.Join(ledgertest.Collect[string](t, i.Pool, `select to_jsonb(m)::text from month m order by period`), "\n")
 }
 
 // TestClaimDocument: what an offer says is read back as it was offered.

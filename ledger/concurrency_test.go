@@ -171,7 +171,7 @@ func TestSettleAtOnce(t *testing.T) {
 	if err != nil || e.Available != 20_000_000 || len(e.Sources) != 1 {
 		t.Errorf("bob has %+v, %v", e, err)
 	}
-	if n := collect[int64](t, i.Pool, `select count(*) from share`)[0]; n != 20 {
+	if n := ledgertest.Collect[int64](t, i.Pool, `select count(*) from share`)[0]; n != 20 {
 		t.Errorf("%d shares", n)
 	}
 }
@@ -334,7 +334,7 @@ func TestUndoWhileABudgetStarts(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if left := collect[int64](t, i.Pool, `select count(*) from flattr where state <> 'undone'`)[0]; left != 0 {
+	if left := ledgertest.Collect[int64](t, i.Pool, `select count(*) from flattr where state <> 'undone'`)[0]; left != 0 {
 		t.Errorf("%d clicks came back", left)
 	}
 }
@@ -403,7 +403,7 @@ func TestRefusalsAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	states := collect[string](t, i.Pool, `select n || ' ' || state from claim order by n`)
+	states := ledgertest.Collect[string](t, i.Pool, `select n || ' ' || state from claim order by n`)
 	for n, state := range states {
 		want := fmt.Sprint(n+1, " superseded")
 		if n >= claims {

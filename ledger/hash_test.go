@@ -28,7 +28,7 @@ func TestHashIsOfTheHistory(t *testing.T) {
 		}
 		for _, random := range []string{`select id from button`, `select reference from withdrawal`, `select id::text from flattr`,
 			`select id::text from transfer`, `select reference from payment where direction = 'out'`, `select booked_at::text from transfer`} {
-			mine, theirs := collect[string](t, i.Pool, random), collect[string](t, other.Pool, random)
+			mine, theirs := ledgertest.Collect[string](t, i.Pool, random), ledgertest.Collect[string](t, other.Pool, random)
 			if slices.ContainsFunc(mine, func(v string) bool { return slices.Contains(theirs, v) }) {
 				t.Errorf("%s: %s gives something that both have, so the test says less than it should", host, random)
 			}

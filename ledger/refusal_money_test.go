@@ -256,7 +256,7 @@ func TestNoticesRefusals(t *testing.T) {
 		change(&n)
 		return b.ReceivePayment(ctx, n)
 	}
-	theirs := collect[string](t, b.Pool, `select iri from payment where direction = 'in' order by id limit 1`)[0]
+	theirs := ledgertest.Collect[string](t, b.Pool, `select iri from payment where direction = 'in' order by id limit 1`)[0]
 	refuse(t, m, func() []refusal {
 		return []refusal{
 			{"half a cent", notice(func(n *ledger.PaymentNotice) { n.Amount, n.Allocations[1].Amount = 505_000, 5_000 }), "fault malformed"},

@@ -171,7 +171,7 @@ func TestGiversRefusals(t *testing.T) {
 	if err := a.RemoveButton(ctx, anna.ID, removed.ID); err != nil {
 		t.Fatal(err)
 	}
-	left, err := a.ThingByIRI(ctx, collect[string](t, a.Pool, `select iri from thing where payee_name = 'gone' and button is not null`)[0])
+	left, err := a.ThingByIRI(ctx, ledgertest.Collect[string](t, a.Pool, `select iri from thing where payee_name = 'gone' and button is not null`)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,12 +251,12 @@ func TestLikesRefusals(t *testing.T) {
 	t.Parallel()
 	m := ledgertest.PlayMonths(t, ledgertest.MonthOptions{})
 	ctx, a := context.Background(), m.A
-	like := collect[string](t, a.Pool, `select id from received_flattr where giver like '%bob' order by id limit 1`)[0]
+	like := ledgertest.Collect[string](t, a.Pool, `select id from received_flattr where giver like '%bob' order by id limit 1`)[0]
 	known, err := a.LikeAnswer(ctx, like)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := a.Instance().FlattrIRI(collect[string](t, a.Pool, `select f.id::text from flattr f join thing t on t.id = f.thing
+	mine := a.Instance().FlattrIRI(ledgertest.Collect[string](t, a.Pool, `select f.id::text from flattr f join thing t on t.id = f.thing
 		where t.payee like 'https://d.example/%' and f.state = 'sent'`)[0])
 	receive := func(change func(r *ledger.ReceivedLike)) error {
 		r := ledger.ReceivedLike{ID: like, Giver: known.Giver, Host: "b.example", Object: known.Object, Period: known.Period}

@@ -179,10 +179,12 @@ func (tx *Tx) repeatNext(ctx context.Context) (more bool, err error) {
 	return len(due) == repeatChunk, nil
 }
 
-// repeatAll flattrs for those that run and marks all as done for this month.
+// repeatAll flattrs for those that run and marks all as done for this month. Whose budget isn't reserved yet is
+// told of when it is.
 func (tx *Tx) repeatAll(ctx context.Context, open string, due []repeating) error {
 	var all, ran, complete, gone []int64
-	var givers []int64
+	var made []uuid.UUID
+	var givers, things []int64
 	for _, s := range due {
 		all = append(all, s.ID)
 		switch {
@@ -198,14 +200,13 @@ func (tx *Tx) repeatAll(ctx context.Context, open string, due []repeating) error
 		if s.Fresh {
 			continue
 		}
-		if err := tx.reserveFirst(ctx, open, s.Giver); err != nil {
-			return err
-		}
-		if err := tx.insertFlattr(ctx, Flattr{ID: uuid.Must(uuid.NewV7()), Giver: s.Giver, Thing: s.Thing, Period: open,
-			State: Unfunded, MadeAt: tx.at}); err != nil {
-			return err
-		}
-		givers = append(givers, s.Giver)
+		made, givers, things = append(made, uuid.Must(uuid.NewV7())), append(givers, s.Giver), append(things, s.Thing)
+	}
+	if _, err := tx.Exec(ctx, `
+		insert into flattr (id, giver, thing, period, state, made_at)
+		select id, giver, thing, $4, 'unfunded', $5 from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as f (id, giver, thing)`,
+		made, givers, things, open, tx.at); err != nil {
+		return err
 	}
 	if _, err := tx.Exec(ctx, `
 		update subscription set upto = $2, flattred = flattred + case when id = any($3) then 1 else 0 end,

@@ -164,7 +164,7 @@ func TestTotals(t *testing.T) {
 			t.Errorf("%s owns %d and owes %d: %+v", host, owns, owes, all)
 		}
 		var members int64
-		for _, id := range collect[int64](t, i.Pool, `select id from member`) {
+		for _, id := range ledgertest.Collect[int64](t, i.Pool, `select id from member`) {
 			h, err := i.Holdings(ctx, id)
 			if err != nil {
 				t.Fatal(err)

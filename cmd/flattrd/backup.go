@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/fedflattr/flattrd/ledger"
 	"github.com/fedflattr/flattrd/migrations"
 	"github.com/fedflattr/flattrd/migrations/privatepg"
 )
@@ -29,10 +29,7 @@ func (c backupCommand) Run(ctx context.Context, d *Database) error {
 		return err
 	}
 	defer server.stop()
-	name := c.Name
-	if name == "" {
-		name = d.single()
-	}
+	name := cmp.Or(c.Name, d.single())
 	if err := server.there(ctx, name); err != nil {
 		return err
 	}
@@ -65,10 +62,7 @@ func (c restoreCommand) Run(ctx context.Context, d *Database) error {
 		return err
 	}
 	defer server.stop()
-	name := c.Name
-	if name == "" {
-		name = d.single()
-	}
+	name := cmp.Or(c.Name, d.single())
 	if name != "" {
 		if err := migrations.CreateDatabase(ctx, server.admin, name); err != nil {
 			return err
@@ -90,15 +84,8 @@ func (c restoreCommand) judge(ctx context.Context, d *Database, name string) err
 		return err
 	}
 	defer b.stop()
-	found, err := b.Check(ctx)
-	if err != nil {
-		return err
-	}
-	for _, v := range found {
-		fmt.Println(v)
-	}
-	if len(found) > 0 {
-		return fmt.Errorf("%w: %d rows of what was restored", ledger.ErrInvariant, len(found))
+	if err := b.judge(ctx, false); err != nil {
+		return fmt.Errorf("what was restored: %w", err)
 	}
 	fmt.Printf("Restored the books of %s; every invariant holds.\n", b.Instance().Host)
 	return nil

@@ -89,6 +89,17 @@ func (c checkCommand) Run(ctx context.Context, d *Database) error {
 		return err
 	}
 	defer b.stop()
+	if err := b.judge(ctx, c.Hash); err != nil {
+		return err
+	}
+	if !c.Hash {
+		fmt.Println("ok")
+	}
+	return nil
+}
+
+// judge prints each violation, and then the hash if that is asked for. The error tells how many there are.
+func (b *books) judge(ctx context.Context, hash bool) error {
 	found, err := b.Check(ctx)
 	if err != nil {
 		return err
@@ -96,7 +107,7 @@ func (c checkCommand) Run(ctx context.Context, d *Database) error {
 	for _, v := range found {
 		fmt.Println(v)
 	}
-	if c.Hash {
+	if hash {
 		hash, err := b.Hash(ctx)
 		if err != nil {
 			return err
@@ -105,15 +116,11 @@ func (c checkCommand) Run(ctx context.Context, d *Database) error {
 	}
 	switch len(found) {
 	case 0:
+		return nil
 	case 1:
 		return fmt.Errorf("%w: 1 row", ledger.ErrInvariant)
-	default:
-		return fmt.Errorf("%w: %d rows", ledger.ErrInvariant, len(found))
 	}
-	if !c.Hash {
-		fmt.Println("ok")
-	}
-	return nil
+	return fmt.Errorf("%w: %d rows", ledger.ErrInvariant, len(found))
 }
 
 // adminCommand groups what an operator does on the machine.

@@ -110,7 +110,7 @@ func literal(v any) string {
 // machinery's tables aren't the books.
 func Books(t testing.TB, pool *pgxpool.Pool) map[string]Table {
 	t.Helper()
-	names := collect[string](t, pool, `
+	names := Collect[string](t, pool, `
 		select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
 		  and relname !~ '^(river|goose|test)_' and relname not in ('member', 'peer') order by 1`)
 	all := map[string]Table{}
@@ -119,7 +119,7 @@ func Books(t testing.TB, pool *pgxpool.Pool) map[string]Table {
 		if !slices.ContainsFunc(tab.Columns, tab.money) {
 			continue
 		}
-		for _, text := range collect[string](t, pool, `select to_jsonb(x)::text from `+name+` x order by `+strings.Join(tab.key, ", ")) {
+		for _, text := range Collect[string](t, pool, `select to_jsonb(x)::text from `+name+` x order by `+strings.Join(tab.key, ", ")) {
 			tab.Rows = append(tab.Rows, decode[Record](t, text))
 		}
 		all[name] = tab
@@ -130,14 +130,14 @@ func Books(t testing.TB, pool *pgxpool.Pool) map[string]Table {
 func describe(t testing.TB, pool *pgxpool.Pool, name string) Table {
 	tab := Table{Name: name}
 	lists := checks(t, pool, name)
-	for _, text := range collect[string](t, pool, `
+	for _, text := range Collect[string](t, pool, `
 		select jsonb_build_object('name', column_name, 'kind', data_type, 'made', is_identity, 'nullable', is_nullable)::text
 		from information_schema.columns where table_name = $1 and table_schema = 'public' order by ordinal_position`, name) {
 		c := decode[map[string]string](t, text)
 		tab.Columns = append(tab.Columns, Column{Name: c["name"], kind: c["kind"], made: c["made"] == "YES",
 			nullable: c["nullable"] == "YES", Allowed: lists[c["name"]].allowed, unit: max(lists[c["name"]].unit, 1)})
 	}
-	for _, text := range collect[string](t, pool, `
+	for _, text := range Collect[string](t, pool, `
 		select jsonb_build_object('primary', i.indisprimary, 'columns', (
 		  select jsonb_agg(a.attname order by k.n) from unnest(i.indkey[:i.indnkeyatts-1]) with ordinality as k (attnum, n)
 		  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum))::text
@@ -152,7 +152,7 @@ func describe(t testing.TB, pool *pgxpool.Pool, name string) Table {
 			tab.uniques = append(tab.uniques, index.Columns)
 		}
 	}
-	for _, text := range collect[string](t, pool, `
+	for _, text := range Collect[string](t, pool, `
 		select jsonb_build_object('column', a.attname, 'target', f.confrelid::regclass::text, 'key', k.attname)::text
 		from pg_constraint f
 		join pg_attribute a on a.attrelid = f.conrelid and a.attnum = f.conkey[1]
@@ -181,7 +181,7 @@ var (
 
 func checks(t testing.TB, pool *pgxpool.Pool, name string) map[string]rule {
 	all := map[string]rule{}
-	for _, text := range collect[string](t, pool, `
+	for _, text := range Collect[string](t, pool, `
 		select jsonb_build_object('column', a.attname, 'says', pg_get_constraintdef(c.oid))::text
 		from pg_attribute a join pg_constraint c on c.contype = 'c' and (c.contypid = a.atttypid
 		  or c.conrelid = a.attrelid and c.conkey = array[a.attnum])
@@ -206,7 +206,8 @@ type reader interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-func collect[T any](t testing.TB, q reader, sql string, args ...any) []T {
+// Collect returns a query's one column.
+func Collect[T any](t testing.TB, q reader, sql string, args ...any) []T {
 	t.Helper()
 	r, err := q.Query(context.Background(), sql, args...)
 	if err != nil {
