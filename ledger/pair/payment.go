@@ -214,10 +214,8 @@ func (y Payment) confirm(claims Claims, received int64) (d Decision) {
 			d.Post = append(d.Post, Posting{Kind: Available, Key: c.IRI, Amount: a.Confirmed})
 		}
 		paid := *c
-		if paid.Paid += a.Confirmed; paid.State == Accepted && paid.Amount-paid.Paid < cent {
-			paid.State = Confirmed
-		}
-		d.Claims = append(d.Claims, paid)
+		paid.Paid += a.Confirmed
+		d.Claims = append(d.Claims, paid.settled())
 	}
 	d.Payments = []Payment{y}
 	return d
