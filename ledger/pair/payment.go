@@ -118,7 +118,7 @@ func noticedAgain(known, n Payment) Decision {
 func (y Payment) fits(claims Claims, incoming bool) (inFlight bool, f *Fault) {
 	left, seen := y.Amount, map[string]bool{}
 	for _, a := range y.Allocations {
-		if a.Incoming != incoming {
+		if a.Incoming != incoming && y.Method == Netting {
 			continue
 		}
 		if a.Amount <= 0 || a.Amount > left {
