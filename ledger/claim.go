@@ -159,11 +159,11 @@ func (s ClaimLine) line() (Line, error) {
 	return Line{Payee: s.Payee, Amount: s.Amount, Things: things}, nil
 }
 
-// ClaimLines reads some of the lines of a claim of ours, in wire order: at most so many, after so many. host is
-// who asks; ErrNotFound: it isn't a claim on that host.
+// ClaimLines reads some of the lines of a claim, in wire order: at most so many, after so many. host is who asks;
+// ErrNotFound: it isn't a claim between us and that host.
 func (l *Ledger) ClaimLines(ctx context.Context, iri, host string, after int64, most int) (Claim, []Line, error) {
 	c, err := l.Claim(ctx, iri)
-	if err == nil && (c.Host != host || c.Direction != "out") {
+	if err == nil && c.Host != host {
 		err = ErrNotFound
 	}
 	if err != nil {

@@ -17,6 +17,7 @@ type ClaimAnswer struct {
 	Accepted bool
 	Payto    string    // of an Accept: where to pay; may be ""
 	Refusals []Refusal // when not accepted; at least one
+	Document []byte    // as it came; kept if it is the first
 }
 
 // ClaimAnswered records the first answer to a claim. Accepted: it waits for payment. Refused: the
@@ -66,6 +67,9 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 	}
 	if err == nil {
 		err = tx.topUp(ctx, open, w.givers...) // what came back fills the open month's budgets
+	}
+	if err == nil && c.Answer == "" {
+		tx.keep(a.IRI+"#answer", a.Document, false)
 	}
 	if err == nil {
 		err = tx.commit(ctx)

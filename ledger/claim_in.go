@@ -22,6 +22,7 @@ type ClaimOffer struct {
 	Lines      []Line
 	Content    string // SHA-256 of the JCS without proof: what "the same" means
 	Supersedes string // a claim's IRI, or ""
+	Document   []byte // as it came; kept
 }
 
 // ReceiveClaim takes a peer's claim: checks it, posts what it owes our members, stores the answer
@@ -76,6 +77,9 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 	}
 	if err == nil {
 		err = w.post(ctx, d)
+	}
+	if err == nil && known.Claim == nil {
+		tx.keep(o.IRI, o.Document, false)
 	}
 	if err == nil {
 		err = tx.commit(ctx)

@@ -14,13 +14,14 @@ type decided struct {
 	*Tx
 	step     string // claim | answer | payment: names the failpoints
 	peer     Peer
-	open     string           // the month that is booked in
-	lines    []ClaimLine      // a new claim's are of these
-	paidAt   *time.Time       // of a new payment
-	by       *int64           // the operator who orders it
-	claims   map[string]int64 // rows by IRI, of what the decision names
-	payments map[string]int64 // the same
-	givers   []int64          // whose means grow by what is posted
+	open     string                 // the month that is booked in
+	lines    []ClaimLine            // a new claim's are of these
+	from     map[string][]ClaimLine // or of these, by the claim that it supersedes
+	paidAt   *time.Time             // of a new payment
+	by       *int64                 // the operator who orders it
+	claims   map[string]int64       // rows by IRI, of what the decision names
+	payments map[string]int64       // the same
+	givers   []int64                // whose means grow by what is posted
 }
 
 // result is what a decision says to its caller: a fault as *ClaimFault, of which nothing is done, and a conflict as

@@ -94,7 +94,11 @@ func (w *decided) digest(claims []pair.Claim) error {
 
 // linesOf are those of w's lines that a new claim has.
 func (w *decided) linesOf(d pair.Claim) (lines []ClaimLine) {
-	for _, line := range w.lines {
+	all := w.lines
+	if from, ok := w.from[d.Supersedes]; ok {
+		all = from
+	}
+	for _, line := range all {
 		if _, ok := slices.BinarySearchFunc(d.Lines, line.Payee, byPayee); !ok {
 			continue
 		}

@@ -21,6 +21,7 @@ type PaymentNotice struct {
 	PaidAt      time.Time
 	Allocations []NoticedAllocation
 	Content     string // SHA-256 of the JCS without proof
+	Document    []byte // as it came; kept
 }
 
 // NoticedAllocation is what a payment says it pays of one claim.
@@ -68,6 +69,9 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	}
 	if err == nil {
 		err = w.post(ctx, d)
+	}
+	if err == nil && known == nil {
+		tx.keep(n.IRI, n.Document, false)
 	}
 	if err == nil {
 		err = tx.commit(ctx)

@@ -13,6 +13,7 @@ type PaymentAnswer struct {
 	IRI      string // the payment
 	Host     string // who answers
 	Received int64  // what arrived, whole cents; 0: not received
+	Document []byte // as it came; kept if it is the first
 }
 
 // PaymentAnswered records the payee's home's first answer. What arrived is paid; what didn't is
@@ -58,6 +59,9 @@ func (l *Ledger) PaymentAnswered(ctx context.Context, a PaymentAnswer) error {
 	}
 	if err == nil {
 		err = w.post(ctx, d)
+	}
+	if err == nil && !paid.Answered() {
+		tx.keep(a.IRI+"#answer", a.Document, false)
 	}
 	if err == nil {
 		err = tx.commit(ctx)

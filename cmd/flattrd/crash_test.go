@@ -36,11 +36,10 @@ var crashes = []crash{
 	// Rendered is signed and stored, but not sent; delivered is answered with 202, but not noted.
 	{from: "settle", armed: [3]string{"settle.before-commit", "settle.committed", "claim.rendered"}},
 	{from: "settle", armed: [3]string{"claim.stored", "claim.rendered:3", "claim.posted"}},
-	// Committed is booked, but the peer's document isn't kept; taken is that too, but 202 isn't sent.
+	// Committed is booked; taken is that too, but 202 isn't sent.
 	{from: "settle", armed: [3]string{"claim.committed", "claim.delivered:3", "inbox.taken"}, brief: true},
 	{from: "settle", armed: [3]string{"claim.delivered", "answer.stored", "claim-answer.rendered"}},
-	// Kept is the peer's answer, of which the ledger doesn't know yet.
-	{from: "settle", armed: [3]string{"answer.kept", "answer.judged", "answer.posted"}, brief: true},
+	{from: "settle", armed: [3]string{"answer.stored:2", "answer.judged", "answer.posted"}, brief: true},
 	{from: "settle", armed: [3]string{"answer.committed", "answer.refused", "claim-answer.delivered"}},
 
 	// Prepared and changed are committed, but the operator sees no page; the third change is the first
