@@ -102,16 +102,6 @@ func (d *drafting) close() draft {
 	return d.draft
 }
 
-func newDraft(peer int64, lines []Line) (draft, error) {
-	d := newDrafting(peer)
-	for _, line := range lines {
-		if err := d.add(line); err != nil {
-			return draft{}, err
-		}
-	}
-	return d.close(), nil
-}
-
 // offerClaims offers a settled month's claims; it returns what is to be booked.
 func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) ([]journal.Entry, error) {
 	type creditor struct {
@@ -216,20 +206,6 @@ func lineOf(things []given) Line {
 	}
 	hideSmall(line.Things)
 	return line
-}
-
-// nextOffer makes an outgoing claim with the next unused n. Refusals of two claims of a month don't find
-// the same n: the shares that came back before have locked the peer's payable account.
-func (tx *Tx) nextOffer(ctx context.Context, p Peer, period string, lines []Line) (Claim, []ClaimLine, error) {
-	var n int32
-	if err := tx.QueryRow(ctx, `
-		select coalesce(max(n), 0) + 1 from claim
-		where direction = 'out' and peer = $1 and period = $2 and currency = $3`,
-		p.ID, period, tx.l.inst.Currency).Scan(&n); err != nil {
-		return Claim{}, nil, err
-	}
-	d, err := newDraft(p.ID, lines)
-	return tx.offer(p, period, n, d), d.lines, err
 }
 
 // offer makes an outgoing claim, to be stored with its lines.
