@@ -63,11 +63,10 @@ func Send(p Peer, y Payment) Decision {
 	return Decision{Payments: []Payment{y}, Tell: []Message{{TellPayment, y.IRI}}}
 }
 
-// Cancel gives an order back that was never placed.
-func Cancel(p Peer, y Payment) Decision {
-	if p.waits() {
-		return waiting()
-	}
+// Cancel gives an order back that was never placed; the bank's journal says so. It doesn't wait for statements: no
+// word goes to the peer, and after a restore an order that was given up since then holds what a later payment, which
+// the peer returns, was to pay.
+func Cancel(y Payment) Decision {
 	switch y.State {
 	case Ordered:
 	case Cancelled:

@@ -42,7 +42,9 @@ func (w *world) storeClaim(h *host, peer int, c pair.Claim) {
 	default:
 		s.claims[c.Row-1] = c
 	}
-	w.say("%s: claim %s %s is %s, %d micro-units", h.name, c.IRI, c.Period, c.State, c.Amount)
+	if w.trace != nil {
+		w.say("%s: claim %s %s is %s, %d micro-units", h.name, c.IRI, c.Period, c.State, c.Amount)
+	}
 	w.note(h, string(c.State), c.IRI, c.Amount)
 	if c.Incoming && c.Content != "" && (sumOf(c.Lines) != c.Amount || digest(c.Lines) != c.Digest) {
 		w.violation(pairOf(h.no, peer), "%s is taken with lines that don't fit", c.IRI)
@@ -56,7 +58,9 @@ func (w *world) storePayment(h *host, peer int, y pair.Payment) {
 		s.payments = append(s.payments, payment{Payment: y, since: w.now})
 	}
 	s.payments[y.Row-1].Payment = y
-	w.say("%s: payment %s by %s is %s, %d of %d micro-units", h.name, y.IRI, y.Method, y.State, y.Received, y.Amount)
+	if w.trace != nil {
+		w.say("%s: payment %s by %s is %s, %d of %d micro-units", h.name, y.IRI, y.Method, y.State, y.Received, y.Amount)
+	}
 	w.note(h, y.State, y.IRI, y.Received)
 }
 

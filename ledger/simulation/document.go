@@ -16,11 +16,11 @@ type document struct {
 	kind       kind
 	author, to int
 	id         string // of an answer: of what it answers
-	offer      pair.Offer
+	offer      *pair.Offer
 	answer     pair.Answer
-	payment    pair.Payment // allocations as the author sees them
+	payment    *pair.Payment // allocations as the author sees them
 	received   int64
-	statement  pair.Statement
+	statement  *pair.Statement
 }
 
 type kind uint8
@@ -92,7 +92,7 @@ func sealOffer(author, to int, o pair.Offer) *document {
 	h := hash(fnvOffset, o.IRI, o.Period, o.Digest, o.Supersedes)
 	h = hashNumber(hashNumber(hashNumber(h, o.Amount), int64(o.LineCount)), int64(o.N))
 	o.Content = strconv.FormatUint(h, 36)
-	return &document{kind: claimDocument, author: author, to: to, id: o.IRI, offer: o}
+	return &document{kind: claimDocument, author: author, to: to, id: o.IRI, offer: &o}
 }
 
 // sealPayment is the same for a payment or netting.
@@ -102,12 +102,12 @@ func sealPayment(author, to int, y pair.Payment, paidAt int64) *document {
 		h = hashNumber(hash(h, a.Claim), a.Amount)
 	}
 	y.Content = strconv.FormatUint(hashNumber(h, paidAt), 36)
-	return &document{kind: paymentNotice, author: author, to: to, id: y.IRI, payment: y}
+	return &document{kind: paymentNotice, author: author, to: to, id: y.IRI, payment: &y}
 }
 
 // readBy is a payment as one of both sides sees it who has no record of it.
 func (d *document) readBy(me int) pair.Payment {
-	y := d.payment
+	y := *d.payment
 	y.Incoming, y.Row, y.State, y.Received = d.author != me, 0, "", 0
 	y.Allocations = slices.Clone(y.Allocations)
 	for i := range y.Allocations {

@@ -15,7 +15,9 @@ func (w *world) take(h *host, m *message) (acknowledged, ok bool) {
 		return true, !w.crashes(h)
 	}
 	d := w.decide(h, m)
-	w.say("%s → %s: %s %s%s", hostName(m.from), h.name, m.kind, m.document.id, verdict(d))
+	if w.trace != nil {
+		w.say("%s → %s: %s %s%s", hostName(m.from), h.name, m.kind, m.document.id, verdict(d))
+	}
 	if d.Fault != nil {
 		w.note(h, d.Fault.Code, m.document.id, 0)
 		return false, true
@@ -72,7 +74,7 @@ func (w *world) takeOffer(h *host, p pair.Peer, s *side, d *document) pair.Decis
 	judge := func(lines []pair.Line) []pair.Refusal { return h.judgeLines(lines) }
 	t := pair.Terms{Open: periodOf(w.now), Since: periods[0], Room: 1_000_000_000_000}
 	k := pair.Known{Claim: s.claim(d.id), Superseded: s.claim(d.offer.Supersedes)}
-	decision := pair.TakeOffer(p, t, k, d.offer, judge)
+	decision := pair.TakeOffer(p, t, k, *d.offer, judge)
 	for _, post := range decision.Post {
 		if post.Kind == pair.Announce && k.Claim == nil && len(judge(d.offer.Lines)) > 0 {
 			w.violation(pairOf(h.no, d.author), "%s is accepted for payees who aren't here", d.id)
@@ -110,9 +112,9 @@ func (w *world) adopt(h *host, m *message) pair.Decision {
 		if a != nil {
 			answer = &a.answer
 		}
-		return pair.AdoptOffer(p, k, d.offer, answer, func() (int32, string) { return h.next(m.from, d.offer.Period) })
+		return pair.AdoptOffer(p, k, *d.offer, answer, func() (int32, string) { return h.next(m.from, d.offer.Period) })
 	case d.kind == claimDocument:
-		return pair.AdoptAnswer(pair.Known{Claim: s.claim(d.id), Superseded: s.claim(d.offer.Supersedes)}, d.offer, a.answer)
+		return pair.AdoptAnswer(pair.Known{Claim: s.claim(d.id), Superseded: s.claim(d.offer.Supersedes)}, *d.offer, a.answer)
 	case ours && a == nil:
 		return pair.AdoptPayment(s.payment(d.id), s.claim, d.readBy(h.no), nil)
 	case ours:

@@ -75,7 +75,7 @@ func (w *world) wrongSums(h *host, victim int) []*document {
 func (w *world) wrongDigest(h *host, victim int) []*document {
 	d := newOffer(h.no, victim, w.invented(h, victim))
 	d.offer.Digest = "other"
-	return []*document{sealOffer(h.no, victim, d.offer)}
+	return []*document{sealOffer(h.no, victim, *d.offer)}
 }
 
 // strangers claims for payees that nobody knows.
@@ -166,12 +166,13 @@ func (w *world) falseStatement(h *host, victim int) []*document {
 
 // wildSequence has seen what nobody has sent.
 func (w *world) wildSequence(h *host, victim int) []*document {
-	return []*document{w.anyStatement(h, victim, math.MaxInt64, h.records(victim)[1])}
+	seen := []int64{math.MaxInt64, 1 << 40, -1}[w.rng.IntN(3)]
+	return []*document{w.anyStatement(h, victim, seen, h.records(victim)[1])}
 }
 
 func (w *world) anyStatement(h *host, victim int, seen int64, records []pair.Record) *document {
 	id := h.name + "/statements/L" + strconv.FormatInt(w.serial(), 10)
-	return &document{kind: statement, author: h.no, to: victim, id: id, statement: pair.Statement{ID: id,
+	return &document{kind: statement, author: h.no, to: victim, id: id, statement: &pair.Statement{ID: id,
 		Sequence: seen, Seen: seen, Records: records, Balance: w.rng.Int64N(1000)}}
 }
 

@@ -122,12 +122,15 @@ func (w *world) placeOrders(h *host, peer int) {
 	s := &h.books.sides[peer]
 	for i := range s.payments {
 		y := s.payments[i].Payment
-		if y.Incoming || y.State != pair.Ordered || s.standing.Held {
+		if y.Incoming || y.State != pair.Ordered {
 			continue
 		}
 		known := w.bank.ordered(h.no, y.Reference)
 		if !known && (w.chance(100) || w.quiet()) {
-			w.act(h, peer, "cancel", pair.Cancel(h.peer(peer), y))
+			w.act(h, peer, "cancel", pair.Cancel(y))
+			continue
+		}
+		if s.standing.Held {
 			continue
 		}
 		w.order(h.no, peer, y.Reference, y.Amount)

@@ -13,7 +13,9 @@ func move(debit, credit *int64, amount int64) { *debit += amount; *credit -= amo
 func (w *world) post(h *host, peer int, p pair.Posting) {
 	b, s := h.books, &h.books.sides[peer]
 	w.note(h, string(p.Kind), p.Key, p.Amount)
-	w.say("%s posts %s of %d micro-units for %s", h.name, p.Kind, p.Amount, p.Key)
+	if w.trace != nil {
+		w.say("%s posts %s of %d micro-units for %s", h.name, p.Kind, p.Amount, p.Key)
+	}
 	switch p.Kind {
 	case pair.Announce:
 		move(&s.receivable, &s.announced, p.Amount)

@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
@@ -22,10 +23,10 @@ func (w *world) makeStatement(h *host, peer int, inReplyTo string) {
 	s := &h.books.sides[peer]
 	s.standing.Sent++
 	records := h.records(peer)
-	d := &document{kind: statement, author: h.no, to: peer, id: fmt.Sprintf("%s/statements/%d", h.name, w.serial()),
-		statement: pair.Statement{InReplyTo: inReplyTo, Sequence: s.standing.Sent, Seen: s.standing.Seen,
+	id := h.name + "/statements/" + strconv.FormatInt(w.serial(), 10)
+	d := &document{kind: statement, author: h.no, to: peer, id: id,
+		statement: &pair.Statement{ID: id, InReplyTo: inReplyTo, Sequence: s.standing.Sent, Seen: s.standing.Seen,
 			Records: records[1], Balance: s.balance}}
-	d.statement.ID = d.id
 	if inReplyTo == "" && s.standing.Held {
 		s.standing.Asked = d.id
 	}
@@ -87,11 +88,16 @@ func receipt(y pair.Payment) string {
 // compare holds a peer's statement against the books.
 func (w *world) compare(h *host, peer int, d *document) {
 	s := &h.books.sides[peer]
-	c := pair.Compare(s.standing, h.records(peer)[0], s.balance, d.statement)
-	w.say("%s → %s: statement %s in reply to %q: lost %t, restored %t, released %t, agreed %t, %d to return",
-		hostName(peer), h.name, d.id, d.statement.InReplyTo, c.Lost, c.Restored, c.Released, c.Agreed, len(c.Return))
+	c := pair.Compare(s.standing, h.records(peer)[0], s.balance, *d.statement)
+	if w.trace != nil {
+		w.say("%s → %s: statement %s in reply to %q: lost %t, restored %t, released %t, agreed %t, %d to return",
+			hostName(peer), h.name, d.id, d.statement.InReplyTo, c.Lost, c.Restored, c.Released, c.Agreed, len(c.Return))
+	}
 	w.note(h, "statement", d.id, int64(len(c.Return)))
 	s.standing = c.Standing
+	if c.Fault != nil {
+		return
+	}
 	if c.Freeze != "" && s.frozen == "" {
 		s.frozen = c.Freeze
 		w.say("%s freezes %s: %s", h.name, hostName(peer), c.Freeze)
