@@ -30,8 +30,8 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 	return d.then(answered)
 }
 
-// resent is a lost payment of ours as it stands again: sent, its money reserved. Of which we know that nothing
-// arrived, it moves nothing, and what it was to pay may be paid already by another.
+// resent is a lost payment of ours as it stands again: sent, its money reserved. If it is known what arrived, no more
+// than that is reserved, because what is short, or all if nothing came, may be paid already by another.
 func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision {
 	y.State = Sent
 	if known != nil { // it was ordered, and is reserved
@@ -43,7 +43,7 @@ func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision
 		reserve = NetHold
 	}
 	if received != nil {
-		takes = *received
+		takes = min(*received, y.Amount)
 	}
 	if f := y.again(claims, false, takes); f != nil {
 		return Decision{Fault: f}
@@ -52,7 +52,7 @@ func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision
 		y.State = NotReceived
 		return Decision{Restored: true, Payments: []Payment{y}}
 	}
-	return Decision{Restored: true, Payments: []Payment{y}, Post: []Posting{{Kind: reserve, Key: y.IRI, Amount: y.Amount}}}
+	return Decision{Restored: true, Payments: []Payment{y}, Post: []Posting{{Kind: reserve, Key: y.IRI, Amount: takes}}}
 }
 
 // again holds a payment that comes back to the claims that it names, on the payer's side or the payees', and for a

@@ -22,10 +22,10 @@ type transfer struct {
 }
 
 // patience is how long an operator waits for money that was announced.
-const patience = 8 * day
+const patience = 5 * day
 
 // slowest is how long a transfer can take.
-const slowest = 11 * day
+const slowest = 8 * day
 
 func (w *world) deposit(h *host, giver int) {
 	if w.quiet() {

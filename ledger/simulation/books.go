@@ -40,7 +40,8 @@ type side struct {
 
 type payment struct {
 	pair.Payment
-	since int64 // when it was noticed or prepared
+	since    int64 // when it was noticed or prepared
+	reserved int64
 }
 
 // explained is what the books say of an entry of the bank's journal.
@@ -136,12 +137,19 @@ func (s *side) open(incoming bool) (open []pair.Claim) {
 	return open
 }
 
-// payment finds a payment; nil for none.
+// payment reads a payment; nil for none.
 func (s *side) payment(iri string) *pair.Payment {
+	if row := s.row(iri); row != nil {
+		y := row.Payment
+		return &y
+	}
+	return nil
+}
+
+func (s *side) row(iri string) *payment {
 	for i := range s.payments {
 		if s.payments[i].IRI == iri {
-			y := s.payments[i].Payment
-			return &y
+			return &s.payments[i]
 		}
 	}
 	return nil

@@ -3,22 +3,20 @@ package simulation
 // event is something that happens at a time.
 type event struct {
 	at, seq int64
-	kind    occurrence
-	host    int
 	n       int64 // what the kind says
-	epoch   int64 // of the host's run, where it matters
-	message *message
+	epoch   int32 // of the host's run, where it matters
+	host    int16
+	kind    occurrence
 }
 
 type occurrence uint8
 
-// What happens. n is a giver of depositing, a month of settling, a job of attempting and acknowledged, a transfer
-// of arriving.
+// What happens. n is a giver of depositing, a month of settling, a job of attempting, a message of delivering, a
+// transfer of arriving. Events hold no pointers, because a heap moves them about.
 const (
 	starting occurrence = iota
 	attempting
 	delivering
-	acknowledged
 	arriving
 	depositing
 	joining

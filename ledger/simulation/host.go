@@ -13,7 +13,7 @@ type host struct {
 	backup *books
 	up     bool
 	back   int64 // when it is up again
-	epoch  int64 // of this run; what was scheduled in an earlier one is void
+	epoch  int32 // of this run; what was scheduled in an earlier one is void
 	losses int   // how often it was put back
 
 	cutFrom, cutTo int64 // when it hears and is heard by nobody
@@ -44,7 +44,7 @@ func (w *world) start(h *host) {
 		}
 	}
 	for _, j := range h.books.outbox {
-		w.at(w.now+w.within(hour), event{kind: attempting, host: h.no, n: j.id, epoch: h.epoch})
+		w.at(w.now+w.within(hour), event{kind: attempting, host: int16(h.no), n: j.id, epoch: h.epoch})
 	}
 }
 
@@ -68,7 +68,7 @@ func (w *world) crashes(h *host) bool {
 func (w *world) stop(h *host, minutes int64) {
 	h.up, h.back = false, w.now+minutes
 	h.epoch++
-	w.at(h.back, event{kind: starting, host: h.no})
+	w.at(h.back, event{kind: starting, host: int16(h.no)})
 }
 
 // restore puts a host back to its backup: behind the running program's back, or it starts with it.
@@ -89,6 +89,6 @@ func (w *world) restore(h *host, running bool) {
 	}
 	h.epoch++
 	for _, j := range h.books.outbox {
-		w.at(w.now+w.within(hour), event{kind: attempting, host: h.no, n: j.id, epoch: h.epoch})
+		w.at(w.now+w.within(hour), event{kind: attempting, host: int16(h.no), n: j.id, epoch: h.epoch})
 	}
 }

@@ -20,7 +20,7 @@ func (w *world) lie(h *host) {
 	for _, d := range lies[w.rng.IntN(len(lies))](h, victim) {
 		w.result.Lies++
 		w.say("%s lies to %s: %s %s", h.name, hostName(victim), d.kind, d.id)
-		w.send(&message{from: h.no, to: victim, kind: d.kind, document: d})
+		w.send(message{from: h.no, to: victim, kind: d.kind, document: d})
 	}
 }
 

@@ -22,12 +22,12 @@ type message struct {
 }
 
 // longest is how long the network may keep a message.
-const longest = 12 * day
+const longest = 11 * day
 
 func (w *world) enqueue(h *host, j job) {
 	j.id = w.serial()
 	h.books.outbox = append(h.books.outbox, j)
-	w.at(w.now+1, event{kind: attempting, host: h.no, n: j.id, epoch: h.epoch})
+	w.at(w.now+1, event{kind: attempting, host: int16(h.no), n: j.id, epoch: h.epoch})
 }
 
 // attempt sends a job once, and plans the next time: nothing that is about money is ever given up.
@@ -38,9 +38,9 @@ func (w *world) attempt(h *host, e event) {
 	}
 	j := &h.books.outbox[at]
 	j.tries++
-	w.send(&message{job: j.id, from: h.no, to: j.to, kind: j.kind, document: j.document, answer: j.answer})
+	w.send(message{job: j.id, from: h.no, to: j.to, kind: j.kind, document: j.document, answer: j.answer})
 	backoff := min(day/2, 20<<min(j.tries, 10))
-	w.at(w.now+backoff/2+w.within(backoff), event{kind: attempting, host: h.no, n: j.id, epoch: h.epoch})
+	w.at(w.now+backoff/2+w.within(backoff), event{kind: attempting, host: int16(h.no), n: j.id, epoch: h.epoch})
 }
 
 func (h *host) jobAt(id int64) int {
@@ -48,7 +48,7 @@ func (h *host) jobAt(id int64) int {
 }
 
 // send puts a message on the network, which may lose, double, delay and so reorder it.
-func (w *world) send(m *message) {
+func (w *world) send(m message) {
 	copies := 1
 	if w.lost() {
 		copies = 0
@@ -60,8 +60,19 @@ func (w *world) send(m *message) {
 		if !w.quiet() && w.chance(w.weather.late) {
 			delay = w.within(longest)
 		}
-		w.at(w.now+delay, event{kind: delivering, host: m.to, message: m})
+		w.at(w.now+delay, event{kind: delivering, host: int16(m.to), n: w.put(m)})
 	}
+}
+
+// put finds a message a place until it is delivered.
+func (w *world) put(m message) int64 {
+	if last := len(w.unused) - 1; last >= 0 {
+		at := w.unused[last]
+		w.unused, w.messages[at] = w.unused[:last], m
+		return at
+	}
+	w.messages = append(w.messages, m)
+	return int64(len(w.messages) - 1)
 }
 
 func (w *world) lost() bool { return !w.quiet() && w.chance(w.weather.loss) }
@@ -70,21 +81,23 @@ func (w *world) cut(h *host) bool { return h.cutFrom <= w.now && w.now < h.cutTo
 
 // deliver hands a message over. What is answered comes back as an acknowledgement, which can be lost as well.
 func (w *world) deliver(h *host, e event) {
-	m := e.message
+	m := w.messages[e.n]
+	w.messages[e.n] = message{}
+	w.unused = append(w.unused, e.n)
 	from := w.hosts[m.from]
 	if !h.up || w.cut(h) || w.cut(from) {
 		return
 	}
-	acknowledged, ok := w.take(h, m)
+	acknowledged, ok := w.take(h, &m)
 	if !ok || !acknowledged || m.job == 0 || w.lost() {
 		return
 	}
-	w.acknowledge(from, event{n: m.job})
+	from.acknowledge(m.job)
 }
 
 // acknowledge ends a job.
-func (w *world) acknowledge(h *host, e event) {
-	if at := h.jobAt(e.n); h.up && at >= 0 {
+func (h *host) acknowledge(job int64) {
+	if at := h.jobAt(job); h.up && at >= 0 {
 		h.books.outbox = slices.Delete(h.books.outbox, at, at+1)
 	}
 }

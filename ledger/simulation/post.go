@@ -28,26 +28,28 @@ func (w *world) post(h *host, peer int, p pair.Posting) {
 	case pair.GiveBack:
 		w.giveBack(h, peer, p)
 	default:
-		w.postPayment(b, s, s.payment(p.Key), p)
+		postPayment(b, s, s.row(p.Key), p)
 	}
 	w.signs(h, peer)
 }
 
-func (w *world) postPayment(b *books, s *side, y *pair.Payment, p pair.Posting) {
+func postPayment(b *books, s *side, y *payment, p pair.Posting) {
 	pending := &b.bankPending
 	if y.Method == pair.Netting {
 		pending = &s.receivablePending
 	}
 	switch p.Kind {
 	case pair.Reserve, pair.NetHold:
+		y.reserved += p.Amount
 		s.payablePending += p.Amount
 		*pending += p.Amount
-	case pair.Void:
-		s.payablePending -= p.Amount
-		*pending -= p.Amount
-	case pair.Settle:
-		s.payablePending -= y.Amount
-		*pending -= y.Amount
+	case pair.Void, pair.Settle:
+		s.payablePending -= y.reserved
+		*pending -= y.reserved
+		y.reserved = 0
+		if p.Kind == pair.Void {
+			return
+		}
 		if y.Method == pair.Netting {
 			move(&s.payable, &s.receivable, p.Amount)
 			return

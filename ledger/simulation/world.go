@@ -18,6 +18,8 @@ type world struct {
 	now       int64
 	quietFrom int64 // from here on everything works, and nothing new begins
 	events    heap
+	messages  []message // on their way
+	unused    []int64   // places in messages
 	rng       *rand.Rand
 	seed      uint64
 	weather   weather
@@ -88,29 +90,29 @@ func (w *world) plan(h *host, months int64) {
 	}
 	for g := range h.books.means {
 		for m := range months {
-			w.at(m*month+w.within(month-day), event{kind: depositing, host: h.no, n: int64(g)})
+			w.at(m*month+w.within(month-day), event{kind: depositing, host: int16(h.no), n: int64(g)})
 		}
 	}
 	for m := range months {
-		w.at((m+1)*month+day+w.within(hour), event{kind: settling, host: h.no, n: m})
-		w.at(m*month+w.within(month), event{kind: joining, host: h.no})
+		w.at((m+1)*month+day+w.within(hour), event{kind: settling, host: int16(h.no), n: m})
+		w.at(m*month+w.within(month), event{kind: joining, host: int16(h.no)})
 	}
 	for at := w.within(day); at < w.quietFrom+rest; at += day {
-		w.at(at, event{kind: operating, host: h.no})
-		w.at(at+w.within(day/2), event{kind: telling, host: h.no})
+		w.at(at, event{kind: operating, host: int16(h.no)})
+		w.at(at+w.within(day/2), event{kind: telling, host: int16(h.no)})
 	}
 	if h.liar {
 		for at := month + w.within(day); at < w.quietFrom; at += w.within(2 * day) {
-			w.at(at, event{kind: lying, host: h.no})
+			w.at(at, event{kind: lying, host: int16(h.no)})
 		}
 	}
-	w.at(w.within(hour), event{kind: starting, host: h.no})
+	w.at(w.within(hour), event{kind: starting, host: int16(h.no)})
 	w.planDisasters(h)
 }
 
 // rest is how long a world must be quiet before it is judged: the latest message and transfer have come by then,
 // and what was missed was noticed.
-const rest = longest + patience + 12*day
+const rest = longest + patience + 8*day
 
 // planDisasters draws when a host is cut off, and when it is put back to which backup.
 func (w *world) planDisasters(h *host) {
@@ -120,8 +122,8 @@ func (w *world) planDisasters(h *host) {
 	}
 	for w.chance(150) {
 		backup := w.within(w.quietFrom - 8*day)
-		w.at(backup, event{kind: backingUp, host: h.no})
-		w.at(backup+w.within(7*day), event{kind: restoring, host: h.no, n: int64(w.rng.IntN(5))})
+		w.at(backup, event{kind: backingUp, host: int16(h.no)})
+		w.at(backup+w.within(7*day), event{kind: restoring, host: int16(h.no), n: int64(w.rng.IntN(5))})
 	}
 }
 
@@ -135,8 +137,6 @@ func (w *world) happen(e event) {
 		w.attempt(h, e)
 	case delivering:
 		w.deliver(h, e)
-	case acknowledged:
-		w.acknowledge(h, e)
 	case arriving:
 		w.arrive(e)
 	case backingUp:
