@@ -72,11 +72,11 @@ var invariants = []struct{ code, sql string }{
 	{"account-owner", `
 		select format('account %s (%s of %s): no such owner', a.id, a.kind, a.owner) as row from account a
 		where not case when a.kind in ('means', 'earned', 'announced') then exists (select from member m where m.id = a.owner)
-		  when a.kind in ('payable', 'receivable', 'peer_credit') then exists (select from peer p where p.id = a.owner)
+		  when a.kind in ('payable', 'receivable', 'peer_credit', 'recovery') then exists (select from peer p where p.id = a.owner)
 		  else a.owner = 0 end`},
 	{"account-normal", `
 		select format('account %s (%s of %s): normal is %s', a.id, a.kind, a.owner, a.normal) as row from account a
-		where a.normal <> case when a.kind in ('bank', 'receivable') then 'D' when a.kind = 'suspense' then 'B' else 'C' end`},
+		where a.normal <> case when a.kind in ('bank', 'receivable') then 'D' when a.kind in ('suspense', 'recovery') then 'B' else 'C' end`},
 	{"pending-link", `
 		select format('transfer %s/%s', t.id, t.batch) as row from transfer t ` + ofPending + `
 		where t.phase in ('post', 'void') and (p.id is null

@@ -197,20 +197,6 @@ func packLines(lines []Line) [][]Line {
 	return claims
 }
 
-// nextOffer makes an outgoing claim with the next unused n. Refusals of two claims of a month don't find
-// the same n: the shares that came back before have locked the peer's payable account.
-func (tx *Tx) nextOffer(ctx context.Context, p Peer, period string, lines []Line) (Claim, []ClaimLine, error) {
-	var n int32
-	if err := tx.QueryRow(ctx, `
-		select coalesce(max(n), 0) + 1 from claim
-		where direction = 'out' and peer = $1 and period = $2 and currency = $3`,
-		p.ID, period, tx.l.inst.Currency).Scan(&n); err != nil {
-		return Claim{}, nil, err
-	}
-	d, err := newDraft(p.ID, lines)
-	return tx.offer(p, period, n, d), d.lines, err
-}
-
 // offer makes an outgoing claim, to be stored with its lines.
 func (tx *Tx) offer(p Peer, period string, n int32, d draft) Claim {
 	return Claim{Direction: "out", Peer: p.ID, Period: period, Currency: tx.l.inst.Currency, N: n, State: Offered,

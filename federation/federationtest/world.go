@@ -88,6 +88,7 @@ func (w *World) add(h Host) {
 		inst.Reciprocity = ledger.ReciprocityOff
 	}
 	i := &Instance{Name: h.Name, Instance: ledgertest.NewOn(w.t, ledgertest.DB(w.t), inst, w.Clock)}
+	i.Outbox.Archive = federation.Archive{}
 	w.must(giveKey(context.Background(), i.Pool, inst.ActorIRI(), w.Clock.Now()))
 	i.Server = federation.New(federation.Config{Ledger: i.Ledger, Pool: i.Pool, Client: w.Client(),
 		Web: vocab.Web{AllowHTTP: true}, Log: w.log, Version: "test"})

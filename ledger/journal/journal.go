@@ -46,9 +46,10 @@ const (
 	Earned     = "earned"      // C: a payee may withdraw it
 	PeerCredit = "peer_credit" // C: a peer paid more than it owed
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
+	Recovery   = "recovery"    // B, of a peer: between what was signed before a restore and what the books say now
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Recovery}
 
 // Account names one account of the books' currency.
 type Account struct {

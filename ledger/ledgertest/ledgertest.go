@@ -44,7 +44,11 @@ func (c *Clock) Set(at time.Time) {
 
 // Outbox keeps messages in a table, in the ledger's own transaction, so that a rolled-back use case
 // tells nothing here either.
-type Outbox struct{ pool *pgxpool.Pool }
+type Outbox struct {
+	pool *pgxpool.Pool
+	// Archive keeps documents instead of this outbox, if it is set.
+	Archive ledger.Archive
+}
 
 // Enqueue stores messages.
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
@@ -55,6 +59,34 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Mess
 		}
 	}
 	return nil
+}
+
+// Keep stores documents in a table.
+func (o *Outbox) Keep(ctx context.Context, tx pgx.Tx, documents ...ledger.Document) error {
+	if o.Archive != nil {
+		return o.Archive.Keep(ctx, tx, documents...)
+	}
+	for _, d := range documents {
+		if _, err := tx.Exec(ctx, `insert into test_document (id, body) values ($1, $2) on conflict do nothing`, d.ID, d.Body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Contents are the digests of what is kept.
+func (o *Outbox) Contents(ctx context.Context, tx pgx.Tx, ids []string) (map[string]string, error) {
+	if o.Archive != nil {
+		return o.Archive.Contents(ctx, tx, ids)
+	}
+	found, err := tx.Query(ctx, `select id, encode(sha256(body), 'hex') from test_document where id = any($1)`, ids)
+	if err != nil {
+		return nil, err
+	}
+	contents := map[string]string{}
+	var id, content string
+	_, err = pgx.ForEachRow(found, []any{&id, &content}, func() error { contents[id] = content; return nil })
+	return contents, err
 }
 
 // Take removes and returns what was told since the last Take, oldest first.
@@ -121,7 +153,8 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 	box := &Outbox{pool: pool}
 	_, err := pool.Exec(ctx, `
 		create table if not exists test_outbox (
-		  id bigint generated always as identity, kind text not null, key text not null, recipient text not null)`)
+		  id bigint generated always as identity, kind text not null, key text not null, recipient text not null);
+		create table if not exists test_document (id text primary key, body bytea not null)`)
 	if err == nil {
 		err = ledger.Create(ctx, pool, inst, clock.Now())
 	}

@@ -98,7 +98,7 @@ func AdoptAnswer(k Known, o Offer, ours Answer) Decision {
 	if k.Claim != nil { // a tombstone: its successor is here, so we have refused it
 		c.Row, c.State = k.Claim.Row, Superseded
 	}
-	d.Claims = append(d.Claims, c)
+	d.Claims = append(d.Claims, c.settled())
 	return d
 }
 

@@ -26,7 +26,7 @@ func TakeAnswer(p Peer, c Claim, next func() (n int32, iri string), a Answer) De
 		return answeredAgain(c, a)
 	case a.Accepted:
 		c.State, c.Answer = Accepted, Accept
-		return Decision{Claims: []Claim{c}}
+		return Decision{Claims: []Claim{c.settled()}}
 	}
 	d, f := c.refused(a.Refusals)
 	if f != nil {

@@ -53,9 +53,17 @@ func TakeOffer(p Peer, t Terms, k Known, o Offer, judge func([]Line) []Refusal) 
 	} else {
 		d.Post = append(d.Post, Posting{Kind: Announce, Key: c.IRI, Amount: c.Amount})
 	}
-	d.Claims = append(d.Claims, c)
+	d.Claims = append(d.Claims, c.settled())
 	d.Tell = append(d.Tell, Message{TellClaimAnswer, c.IRI})
 	return d
+}
+
+// settled confirms an accepted claim once all of it but a fraction of a cent is paid.
+func (c Claim) settled() Claim {
+	if c.State == Accepted && c.Amount-c.Paid < cent {
+		c.State = Confirmed
+	}
+	return c
 }
 
 // offeredAgain: the same content gets its answer again; a claim that was superseded before it was seen is

@@ -126,7 +126,7 @@ func (y Payment) fits(claims Claims, incoming bool) (inFlight bool, f *Fault) {
 func (y Payment) names(claims Claims, incoming bool) *Fault {
 	left, seen := y.Amount, map[string]bool{}
 	for _, a := range y.Allocations {
-		if a.Incoming != incoming {
+		if a.Incoming != incoming && y.Method == Netting {
 			continue
 		}
 		if a.Amount <= 0 || a.Amount > left {
@@ -235,10 +235,8 @@ func (y Payment) confirm(claims Claims, received int64) (d Decision) {
 			d.Post = append(d.Post, Posting{Kind: Available, Key: c.IRI, Amount: a.Confirmed})
 		}
 		paid := *c
-		if paid.Paid += a.Confirmed; paid.State == Accepted && paid.Amount-paid.Paid < cent {
-			paid.State = Confirmed
-		}
-		d.Claims = append(d.Claims, paid)
+		paid.Paid += a.Confirmed
+		d.Claims = append(d.Claims, paid.settled())
 	}
 	d.Payments = []Payment{y}
 	return d

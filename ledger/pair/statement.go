@@ -32,11 +32,16 @@ type Standing struct {
 	Asked      string // the last statement of ours since we started
 }
 
-// Return names what of a record the other side lacks: the document, with its answer or without.
+// Return names a record of which the other side lacks something. Lost: something that it had signed itself, so
+// that it must take it back as it is; else it has only not come yet.
 type Return struct {
-	ID     string
-	Answer bool
+	ID   string
+	Lost bool
+	Part string // what has not come: "" the document, Answered the answer to it
 }
+
+// Answered is the part of a record that is our answer.
+const Answered = "answer"
 
 // Comparison is what follows from a statement of the peer's.
 type Comparison struct {
@@ -122,9 +127,14 @@ func (c *Comparison) record(r, t Record, there bool) {
 		c.Lost = c.Lost || !r.Ours
 		return
 	}
-	if !planted("statement-blind") {
-		c.Return = append(c.Return, Return{r.ID, r.Answer != ""})
+	if planted("statement-blind") {
+		return
 	}
+	back := Return{ID: r.ID, Lost: r.Ours && r.Answer != "" || !r.Ours && !there}
+	if !r.Ours {
+		back.Part = Answered
+	}
+	c.Return = append(c.Return, back)
 }
 
 // Cut leaves out what is older than a statement looks back on both sides.
