@@ -1,5 +1,7 @@
 package pair
 
+import "slices"
+
 // After a restored backup a side has lost what it had signed, which binds it all the same. Whoever kept it
 // returns it, with the answer to it, and the side adopts it as it is, instead of judging, settling or paying anew
 // (protocol §9). Both documents are proven: what isn't one's own is only taken with one's own answer to it.
@@ -19,6 +21,7 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 			return d
 		}
 		c = &d.Claims[len(d.Claims)-1]
+		p.Held = true // it is proof of a loss, and a successor may be lost as well
 	}
 	if a == nil {
 		return d
@@ -104,11 +107,8 @@ func (d Decision) then(next Decision) Decision {
 	next.Restored = next.Restored || d.Restored
 	next.Post = append(d.Post, next.Post...)
 	next.Tell = append(d.Tell, next.Tell...)
-	for _, c := range d.Claims {
-		if !names(next.Claims, c.IRI) {
-			next.Claims = append([]Claim{c}, next.Claims...)
-		}
-	}
+	before := slices.DeleteFunc(slices.Clone(d.Claims), func(c Claim) bool { return names(next.Claims, c.IRI) })
+	next.Claims = append(before, next.Claims...)
 	return next
 }
 

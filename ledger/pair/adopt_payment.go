@@ -7,10 +7,12 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 	y := n
 	switch {
 	case known == nil, known.State == Ordered:
-		if d = n.resent(known, claims); d.Fault != nil {
+		if d = n.resent(known, claims, received); d.Fault != nil {
 			return d
 		}
-		y = d.Payments[0]
+		if y = d.Payments[0]; y.Answered() {
+			return d
+		}
 	case known.Content != n.Content:
 		d = conflict("we have signed two contents of " + n.IRI)
 		d.Freeze = "we have signed two contents of " + n.IRI
@@ -28,26 +30,47 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 	return d.then(answered)
 }
 
-// resent is a lost payment of ours as it stands again: sent, its money reserved.
-func (y Payment) resent(known *Payment, claims Claims) Decision {
-	sides := []bool{false}
-	reserve := Reserve
-	if y.Method == Netting {
-		sides, reserve = []bool{false, true}, NetHold
-	}
+// resent is a lost payment of ours as it stands again: sent, its money reserved. If it is known what arrived, no more
+// than that is reserved, because what is short, or all if nothing came, may be paid already by another.
+func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision {
 	y.State = Sent
-	d := Decision{Restored: true, Payments: []Payment{y}}
 	if known != nil { // it was ordered, and is reserved
-		d.Payments[0].Row = known.Row
-		return d
+		y.Row = known.Row
+		return Decision{Restored: true, Payments: []Payment{y}}
 	}
-	for _, incoming := range sides {
-		if _, f := y.fits(claims, incoming); f != nil {
-			return fault(Reconciling, "its claims come first: "+f.Detail)
+	reserve, takes := Reserve, y.Amount
+	if y.Method == Netting {
+		reserve = NetHold
+	}
+	if received != nil {
+		takes = min(*received, y.Amount)
+	}
+	if f := y.again(claims, false, takes); f != nil {
+		return Decision{Fault: f}
+	}
+	if takes == 0 {
+		y.State = NotReceived
+		return Decision{Restored: true, Payments: []Payment{y}}
+	}
+	return Decision{Restored: true, Payments: []Payment{y}, Post: []Posting{{Kind: reserve, Key: y.IRI, Amount: takes}}}
+}
+
+// again holds a payment that comes back to the claims that it names, on the payer's side or the payees', and for a
+// netting on both. So much of it takes effect.
+func (y Payment) again(claims Claims, incoming bool, takes int64) *Fault {
+	for _, side := range []bool{incoming, !incoming} {
+		if side != incoming && y.Method != Netting {
+			continue
+		}
+		f := y.names(claims, side)
+		if f == nil {
+			f = y.room(claims, side, takes)
+		}
+		if f != nil {
+			return &Fault{Reconciling, "its claims come first: " + f.Detail}
 		}
 	}
-	d.Post = []Posting{{Kind: reserve, Key: y.IRI, Amount: y.Amount}}
-	return d
+	return nil
 }
 
 // AdoptReceipt takes our own answer to a payment of the peer's back, with the payment.
@@ -60,13 +83,9 @@ func AdoptReceipt(known *Payment, claims Claims, n Payment, received int64) Deci
 		return TakeReceipt(Peer{}, *known, claims, received) // the same, or it freezes
 	case known != nil:
 		n = *known
-	}
-	for _, incoming := range []bool{true, false} {
-		if !incoming && n.Method != Netting {
-			continue
-		}
-		if _, f := n.fits(claims, incoming); f != nil && known == nil {
-			return fault(Reconciling, "its claims come first: "+f.Detail)
+	default:
+		if f := n.again(claims, true, received); f != nil {
+			return Decision{Fault: f}
 		}
 	}
 	n.State = Announced

@@ -63,11 +63,10 @@ func Send(p Peer, y Payment) Decision {
 	return Decision{Payments: []Payment{y}, Tell: []Message{{TellPayment, y.IRI}}}
 }
 
-// Cancel gives an order back that was never placed.
-func Cancel(p Peer, y Payment) Decision {
-	if p.waits() {
-		return waiting()
-	}
+// Cancel gives an order back that was never placed; the bank's journal says so. It doesn't wait for statements: no
+// word goes to the peer, and after a restore an order that was given up since then holds what a later payment, which
+// the peer returns, was to pay.
+func Cancel(y Payment) Decision {
 	switch y.State {
 	case Ordered:
 	case Cancelled:
@@ -116,28 +115,56 @@ func noticedAgain(known, n Payment) Decision {
 // fits holds allocations to the claims that they name: those of the incoming side are what the payer pays.
 // inFlight: a claim has less open than it is to be paid, because another payment holds it.
 func (y Payment) fits(claims Claims, incoming bool) (inFlight bool, f *Fault) {
+	if f := y.names(claims, incoming); f != nil {
+		return false, f
+	}
+	f = y.room(claims, incoming, y.Amount)
+	return f != nil, f
+}
+
+// names holds allocations to binding claims of one side, each named once, and their sum to the amount.
+func (y Payment) names(claims Claims, incoming bool) *Fault {
 	left, seen := y.Amount, map[string]bool{}
 	for _, a := range y.Allocations {
 		if a.Incoming != incoming && y.Method == Netting {
 			continue
 		}
 		if a.Amount <= 0 || a.Amount > left {
-			return false, &Fault{"total-mismatch", "allocations don't add up to the amount"}
+			return &Fault{"total-mismatch", "allocations don't add up to the amount"}
 		}
 		left -= a.Amount
 		c := claims(a.Claim)
 		if c == nil || c.Incoming != incoming || !c.Binding() || seen[a.Claim] {
-			return false, &Fault{"unknown-claim", a.Claim}
+			return &Fault{"unknown-claim", a.Claim}
 		}
 		seen[a.Claim] = true
-		if a.Amount > c.Open() && !planted("overpaid") {
-			inFlight, f = true, &Fault{"total-mismatch", "more than is open of " + a.Claim}
-		}
 	}
 	if left != 0 {
-		return false, &Fault{"total-mismatch", "allocations don't add up to the amount"}
+		return &Fault{"total-mismatch", "allocations don't add up to the amount"}
 	}
-	return inFlight, f
+	return nil
+}
+
+// room tells whether the claims that names has found have as much open as the payment takes of them once so much
+// has arrived.
+func (y Payment) room(claims Claims, incoming bool, received int64) *Fault {
+	for _, a := range y.spread(received) {
+		if a.Incoming == incoming && a.Confirmed > claims(a.Claim).Open() && !planted("overpaid") {
+			return &Fault{"total-mismatch", "more than is open of " + a.Claim}
+		}
+	}
+	return nil
+}
+
+// spread uses up what arrived over the allocations, oldest claim first, the same on both sides.
+func (y Payment) spread(received int64) []Allocation {
+	all, left := slices.Clone(y.Allocations), map[bool]int64{true: received, false: received}
+	for i := range all {
+		a := &all[i]
+		a.Confirmed = min(left[a.Incoming], a.Amount)
+		left[a.Incoming] -= a.Confirmed
+	}
+	return all
 }
 
 // Receive records what of an announced payment is on the payees' home's account: it becomes available, what is
@@ -196,16 +223,10 @@ func TakeReceipt(p Peer, y Payment, claims Claims, received int64) Decision {
 	return d
 }
 
-// confirm uses up what arrived over the allocations, oldest claim first, the same on both sides, and lets what
-// was paid of the peer's claims become available.
+// confirm lets what arrived pay the claims, and what was paid of the peer's claims become available.
 func (y Payment) confirm(claims Claims, received int64) (d Decision) {
-	y.State, y.Received = Paid, received
-	y.Allocations = slices.Clone(y.Allocations)
-	left := map[bool]int64{true: received, false: received}
-	for i := range y.Allocations {
-		a := &y.Allocations[i]
-		a.Confirmed = min(left[a.Incoming], a.Amount)
-		left[a.Incoming] -= a.Confirmed
+	y.State, y.Received, y.Allocations = Paid, received, y.spread(received)
+	for _, a := range y.Allocations {
 		c := claims(a.Claim)
 		if c == nil || a.Confirmed == 0 {
 			continue

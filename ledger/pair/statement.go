@@ -45,6 +45,7 @@ const Answered = "answer"
 
 // Comparison is what follows from a statement of the peer's.
 type Comparison struct {
+	Fault    *Fault // of the statement itself: nothing is compared, nothing changes
 	Standing Standing
 	Return   []Return // what the peer lacks, oldest first
 	Freeze   string   // the sides contradict each other
@@ -57,6 +58,9 @@ type Comparison struct {
 
 // Compare holds a peer's statement against our records, which are oldest first and whose balance is ours.
 func Compare(s Standing, ours []Record, balance int64, theirs Statement) Comparison {
+	if f := theirs.fault(); f != nil {
+		return Comparison{Fault: f, Standing: s}
+	}
 	c := Comparison{Standing: s, Reply: theirs.InReplyTo == "", Agreed: true}
 	c.Standing.Seen = max(s.Seen, theirs.Sequence)
 	if theirs.Seen > s.Sent && !planted("reconcile-skipped") {
@@ -75,6 +79,17 @@ func Compare(s Standing, ours []Record, balance int64, theirs Statement) Compari
 		c.Freeze = ""
 	}
 	return c
+}
+
+// maxSequence is what every reader of JSON holds exactly. Statements are counted from 1; who counts further than
+// anybody can would make us do it, too.
+const maxSequence = 1<<53 - 1
+
+func (t Statement) fault() *Fault {
+	if t.Sequence < 1 || t.Sequence > maxSequence || t.Seen < 0 || t.Seen > maxSequence {
+		return &Fault{"malformed", fmt.Sprintf("nobody counts to %d, having seen %d", t.Sequence, t.Seen)}
+	}
+	return nil
 }
 
 func (c *Comparison) records(ours, theirs []Record) {
