@@ -146,8 +146,8 @@ func (l *Ledger) PaymentSent(ctx context.Context, operator, id int64) error {
 
 // PaymentCancelled releases a payment whose bank order was never placed. Again is fine.
 func (l *Ledger) PaymentCancelled(ctx context.Context, operator, id int64) error {
-	return l.changePayment(ctx, operator, id, "out", func(p pair.Peer, y pair.Payment, _ pair.Claims) pair.Decision {
-		return pair.Cancel(p, y)
+	return l.changePayment(ctx, operator, id, "out", func(_ pair.Peer, y pair.Payment, _ pair.Claims) pair.Decision {
+		return pair.Cancel(y)
 	})
 }
 

@@ -26,19 +26,7 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 	if a == nil {
 		return d
 	}
-	return d.then(answered(p, *c, next, *a))
-}
-
-// answered takes a returned answer. While we reconcile, a refused claim waits for the successor that we may have
-// signed: Release offers one if none came back.
-func answered(p Peer, c Claim, next func() (int32, string), a Answer) Decision {
-	if !p.waits() || c.Answer != "" || a.Accepted {
-		p.Held = false
-		return TakeAnswer(p, c, next, a)
-	}
-	d, f := c.refused(a.Refusals)
-	d.Fault = f
-	return d
+	return d.then(TakeAnswer(p, *c, next, *a))
 }
 
 // adoptedOffer is a lost offer of ours as it stands again. What it owes comes from recovery, because the givers'

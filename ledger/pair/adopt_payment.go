@@ -23,7 +23,7 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 	if received == nil {
 		return d
 	}
-	answered := TakeReceipt(Peer{}, y, claims, *received)
+	answered := TakeReceipt(y, claims, *received)
 	if len(answered.Payments) == 0 {
 		answered.Payments = d.Payments
 	}
@@ -80,7 +80,7 @@ func AdoptReceipt(known *Payment, claims Claims, n Payment, received int64) Deci
 	case known != nil && known.Content != n.Content:
 		return noticedAgain(*known, n)
 	case known != nil && known.Answered():
-		return TakeReceipt(Peer{}, *known, claims, received) // the same, or it freezes
+		return TakeReceipt(*known, claims, received) // the same, or it freezes
 	case known != nil:
 		n = *known
 	default:

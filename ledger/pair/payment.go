@@ -149,7 +149,7 @@ func (y Payment) names(claims Claims, incoming bool) *Fault {
 // has arrived.
 func (y Payment) room(claims Claims, incoming bool, received int64) *Fault {
 	for _, a := range y.spread(received) {
-		if a.Incoming == incoming && a.Confirmed > claims(a.Claim).Open() && !planted("overpaid") {
+		if (a.Incoming == incoming || y.Method != Netting) && a.Confirmed > claims(a.Claim).Open() && !planted("overpaid") {
 			return &Fault{"total-mismatch", "more than is open of " + a.Claim}
 		}
 	}
@@ -202,11 +202,9 @@ func Miss(p Peer, y Payment) Decision {
 }
 
 // TakeReceipt is what the payer does with the payees' home's answer: what arrived, 0 for nothing. The first
-// stands; another freezes the pair.
-func TakeReceipt(p Peer, y Payment, claims Claims, received int64) Decision {
-	if p.waits() {
-		return waiting()
-	}
+// stands; another freezes the pair. It doesn't wait for statements: we sign nothing by it, and a payment that comes
+// back may pay what this one leaves open.
+func TakeReceipt(y Payment, claims Claims, received int64) Decision {
 	switch {
 	case y.State == Paid && y.Received == received, y.State == NotReceived && received == 0:
 		return Decision{}

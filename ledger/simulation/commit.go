@@ -26,7 +26,7 @@ func (w *world) commit(h *host, peer int, d pair.Decision) {
 	}
 	if d.Restored {
 		w.say("%s knows now that it lost what it had signed for %s", h.name, hostName(peer))
-		w.hold(h, peer)
+		w.restored(h, peer)
 	}
 }
 

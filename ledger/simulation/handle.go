@@ -66,7 +66,7 @@ func (w *world) decide(h *host, m *message) pair.Decision {
 		if y == nil || y.Incoming {
 			return pair.Decision{Fault: &pair.Fault{Code: "unknown-payment", Detail: d.id}}
 		}
-		return pair.TakeReceipt(p, *y, s.claim, d.received)
+		return pair.TakeReceipt(*y, s.claim, d.received)
 	}
 }
 
