@@ -14,9 +14,7 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 			return d
 		}
 	case known.Content != n.Content:
-		d = conflict("we have signed two contents of " + n.IRI)
-		d.Freeze = "we have signed two contents of " + n.IRI
-		return d
+		return contradicted("we have signed two contents of " + n.IRI)
 	default:
 		y = *known
 	}

@@ -64,7 +64,7 @@ func (d Decision) succeed(next func() (int32, string)) Decision {
 // back says where the money of refused lines goes: to its givers, or, where the offer came back after a restore
 // and the books may know other givers, to recovery.
 func (c Claim) back() Movement {
-	if c.Adopted {
+	if c.Adopted && !planted("adopted-to-givers") {
 		return Recover
 	}
 	return GiveBack

@@ -44,7 +44,11 @@ func Order(p Peer, claims []Claim, y Payment) Decision {
 	}
 	y.Allocations, y.Amount = Allocate(claims)
 	y.State = Ordered
-	return Decision{Payments: []Payment{y}, Post: []Posting{{Kind: Reserve, Key: y.IRI, Amount: y.Amount}}}
+	d := Decision{Payments: []Payment{y}, Post: []Posting{{Kind: Reserve, Key: y.IRI, Amount: y.Amount}}}
+	if planted("allocation-unreserved") {
+		d.Post = nil
+	}
+	return d
 }
 
 // Send tells the peer of an order that is placed.
@@ -214,7 +218,15 @@ func TakeReceipt(y Payment, claims Claims, received int64) Decision {
 		return d
 	case received == 0:
 		y.State = NotReceived
-		return Decision{Payments: []Payment{y}, Post: []Posting{{Kind: Void, Key: y.IRI, Amount: y.Amount}}}
+		d := Decision{Payments: []Payment{y}, Post: []Posting{{Kind: Void, Key: y.IRI, Amount: y.Amount}}}
+		if planted("missed-kept") {
+			d.Post = nil
+		}
+		return d
+	case y.Method == Netting && received != y.Amount:
+		return fault("malformed", "a netting is accepted as a whole")
+	case planted("short-forgiven"):
+		received = y.Amount
 	}
 	d := y.confirm(claims, received)
 	d.Post = append([]Posting{{Kind: Settle, Key: y.IRI, Amount: min(received, y.Amount)}}, d.Post...)

@@ -102,6 +102,7 @@ func (w *world) compare(h *host, peer int, d *document) {
 		s.frozen = c.Freeze
 		w.say("%s freezes %s: %s", h.name, hostName(peer), c.Freeze)
 	}
+	w.watchRecords(h, peer, d.statement.Records)
 	for _, r := range c.Return {
 		w.giveReturn(h, peer, r)
 	}
