@@ -227,10 +227,19 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 
 var copiedLines = []string{"claim", "payee", "member", "amount", "things", "refused"}
 
-// copyLines are lines in the order of copiedLines.
-func copyLines(lines []ClaimLine) pgx.CopyFromSource {
-	return pgx.CopyFromSlice(len(lines), func(i int) ([]any, error) {
-		s := lines[i]
-		return []any{s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused}, nil
+// copyLines are claims' lines in the order of copiedLines.
+func copyLines(claims ...[]ClaimLine) pgx.CopyFromSource {
+	row := make([]any, len(copiedLines))
+	claim, line := 0, -1
+	return pgx.CopyFromFunc(func() ([]any, error) {
+		for line++; claim < len(claims) && line == len(claims[claim]); line = 0 {
+			claim++
+		}
+		if claim == len(claims) {
+			return nil, nil
+		}
+		s := claims[claim][line]
+		row[0], row[1], row[2], row[3], row[4], row[5] = s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused
+		return row, nil
 	})
 }

@@ -141,7 +141,7 @@ func (tx *Tx) next(ctx context.Context, p Peer, period string) (func() (int32, s
 // lineShares are the shares behind a claim's lines: those of the things that a line names.
 const lineShares = `
 	select l.id as line, l.claim, s.giver, s.thing, s.period, s.amount
-	from claim_line l join claim c on c.id = l.claim and c.direction = 'out'
+	from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and not c.adopted
 	cross join lateral jsonb_array_elements(l.things) as x
 	join thing t on t.iri = x->>'object'
 	join flattr f on f.thing = t.id and f.period = c.period and f.state = 'accepted'

@@ -149,7 +149,7 @@ func (l *Ledger) once(ctx context.Context, f func(tx *Tx) error) error {
 // begin starts a use case. What other instances cause is written with it and without tx, so that few
 // functions stand between an inbox and the statement; the inbox does again what gave way.
 func (l *Ledger) begin(ctx context.Context) (*Tx, error) {
-	raw, err := l.pool.Begin(ctx)
+	raw, err := journal.Pool{Pool: l.pool}.Begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}

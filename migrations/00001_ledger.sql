@@ -339,11 +339,36 @@ create table settlement (
 create table earning (
   id bigint generated always as identity primary key,
   period char(7) not null,
-  member bigint not null references member (id),
+  member bigint not null,
   flattrs int not null check (flattrs > 0),
   amount bigint not null check (amount > 0),
   unique (period, member)
 );
+comment on column earning.member is 'references member (id), by trigger';
+-- A foreign key asks row by row, and locks each member, which writes to each one's row: this asks once for all the
+-- rows of a statement. Earnings don't change.
+-- +goose StatementBegin
+create function earning_references() returns trigger language plpgsql as $$
+begin
+  if exists (select from written w where not exists (select from member m where m.id = w.member)) then
+    raise exception 'earning: its member doesn''t exist' using errcode = 'foreign_key_violation';
+  end if;
+  return null;
+end $$;
+create function member_earned() returns trigger language plpgsql as $$
+begin
+  if exists (select from earning e where e.member = old.id) then
+    raise exception 'member: an earning is left' using errcode = 'foreign_key_violation';
+  end if;
+  return old;
+end $$;
+-- +goose StatementEnd
+create trigger earning_inserted after insert on earning referencing new table as written
+  for each statement execute function earning_references();
+create trigger member_kept before delete on member
+  for each row execute function member_earned();
+create trigger member_numbered before update of id on member
+  for each row when (new.id <> old.id) execute function refuse_change();
 create trigger earning_immutable before update or delete on earning
   for each row execute function refuse_change();
 create trigger earning_kept before truncate on earning
