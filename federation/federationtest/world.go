@@ -172,9 +172,9 @@ func (w *World) Quiet() {
 // waiting.
 func (w *World) Calm() {
 	w.t.Helper()
-	for range 60 {
+	for range 12 {
 		w.Network.sweep()
-		w.Clock.Set(w.Clock.Now().Add(time.Minute))
+		w.Clock.Set(w.Clock.Now().Add(5 * time.Minute))
 	}
 }
 
