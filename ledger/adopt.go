@@ -166,7 +166,7 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		if err != nil {
 			return err
 		}
-		for _, key := range []string{"claims of ", "claims for "} {
+		for _, key := range []string{"claims of ", "claims for ", paymentsWith} {
 			if err := tx.lockID(ctx, key+host); err != nil {
 				return err
 			}

@@ -97,6 +97,9 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if err != nil {
 			return err
 		}
+		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
+			return err
+		}
 		claims, err := tx.openClaims(ctx, p, "out")
 		if err != nil {
 			return err
@@ -123,6 +126,10 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 	failpoint("payment.prepared")
 	return y, err
 }
+
+// paymentsWith is the lock under which what is open of claims with a peer is read and allocated: both instances'
+// nettings and payments would otherwise meet.
+const paymentsWith = "payments with "
 
 // openClaims reads and locks the binding claims of one direction of which something is open, oldest first.
 func (tx *Tx) openClaims(ctx context.Context, p Peer, direction string) (open []pair.Claim, err error) {
