@@ -23,11 +23,12 @@ const expectedTransfers = `
 	union all select 'line', l.id, 'single', 'receivable', c.peer, case when l.member is null then 'recovery' else 'announced' end,
 	  coalesce(l.member, c.peer), l.amount
 	  from claim_line l join claim c on c.id = l.claim where c.direction = 'in' and c.state in ('accepted', 'confirmed')
-	union all select y.kind, id, 'pending', 'payable', peer, y.by, y.owner, amount from ` + paying + ` where direction = 'out'
+	union all select y.kind, id, 'pending', 'payable', peer, y.by, y.owner, case when adopted then least(amount, received) else amount end
+	  from ` + paying + ` where direction = 'out' and not (adopted and state = 'not_received')
 	union all select y.kind, id, 'post', 'payable', peer, y.by, y.owner, least(amount, received)
 	  from ` + paying + ` where direction = 'out' and state = 'confirmed'
 	union all select y.kind, id, 'void', 'payable', peer, y.by, y.owner, amount
-	  from ` + paying + ` where direction = 'out' and state in ('not_received', 'cancelled')
+	  from ` + paying + ` where direction = 'out' and state in ('not_received', 'cancelled') and not adopted
 	union all select 'netting', id, 'single', 'payable', peer, 'receivable', peer, amount
 	  from payment where direction = 'in' and state = 'confirmed' and method = 'netting'
 	union all select 'payment_short', id, 'single', 'suspense', 0, 'bank', 0, amount - received
