@@ -107,6 +107,9 @@ func (w *decided) linesOf(d pair.Claim) (lines []ClaimLine) {
 		}
 		lines = append(lines, line)
 	}
+	if !d.Incoming {
+		refuseAs(lines, d.Refusals) // it may come back with its answer
+	}
 	return lines
 }
 
