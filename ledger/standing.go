@@ -102,6 +102,17 @@ func (tx *Tx) reading(ctx context.Context, p Peer) (r Reading, err error) {
 	return r, tx.balance(ctx, p, contents, &r)
 }
 
+// Reading reads our records with a peer; ErrRefused: it is none.
+func (l *Ledger) Reading(ctx context.Context, host string) (p Peer, r Reading, err error) {
+	err = l.repeatable(ctx, func(tx *Tx) error {
+		if p, err = tx.peerKnown(ctx, host); err == nil {
+			r, err = tx.reading(ctx, p)
+		}
+		return err
+	})
+	return p, r, err
+}
+
 // balance sums what both sides' documents say is owed: accepted claims, less what payments and nettings have
 // settled, as far as the answers are signed.
 func (tx *Tx) balance(ctx context.Context, p Peer, contents map[string]string, r *Reading) error {

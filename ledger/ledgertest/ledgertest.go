@@ -6,6 +6,7 @@ package ledgertest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -115,6 +116,7 @@ type Instance struct {
 	Clock  *Clock
 	Op     ledger.Member // an operator
 	t      testing.TB
+	after  []func() // the test's end
 }
 
 // Option changes how New makes an instance.
@@ -161,7 +163,7 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ledger.Open(ctx, ledger.Options{Pool: pool, Now: clock.Now, Outbox: box})
+	l, err := openLedger(pool, clock, box)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +173,13 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 		t.Fatal(err)
 	}
 	i.Op = op
-	t.Cleanup(func() { i.MustCheck() })
+	t.Cleanup(func() { i.MustCheck(); i.end() })
 	return i
+}
+
+func openLedger(pool *pgxpool.Pool, clock *Clock, box *Outbox) (*ledger.Ledger, error) {
+	return ledger.Open(context.Background(), ledger.Options{Pool: pool, Now: clock.Now, Outbox: box,
+		Log: slog.New(slog.DiscardHandler)})
 }
 
 // MustCheck fails the test on any broken invariant, and on anything that the audit finds.
