@@ -10,20 +10,17 @@ import (
 // post books a decision's postings at once; but of a payment that comes back with its answer first what is reserved,
 // because only what is in the books can be posted. The givers whose means grow by it are w.givers then.
 func (w *decided) post(ctx context.Context, d pair.Decision) error {
-	first := 0
-	if len(d.Post) > 1 && (d.Post[0].Kind == pair.Reserve || d.Post[0].Kind == pair.NetHold) {
-		first = 1
+	all := d.Post
+	if len(all) > 1 && (all[0].Kind == pair.Reserve || all[0].Kind == pair.NetHold) {
+		if err := w.postTogether(ctx, d, all[:1]); err != nil {
+			return err
+		}
+		all = all[1:]
 	}
-	if err := w.postTogether(ctx, d, d.Post[:first]); err != nil {
-		return err
-	}
-	return w.postTogether(ctx, d, d.Post[first:])
+	return w.postTogether(ctx, d, all)
 }
 
 func (w *decided) postTogether(ctx context.Context, d pair.Decision, all []pair.Posting) error {
-	if len(all) == 0 {
-		return nil
-	}
 	var entries []journal.Entry
 	for _, p := range all {
 		var more []journal.Entry

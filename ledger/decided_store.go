@@ -162,6 +162,9 @@ func allocated(y pair.Payment) []any {
 }
 
 func (w *decided) insertPayment(ctx context.Context, y pair.Payment) (id int64, err error) {
+	if !y.Incoming {
+		y.Content = "" // what we have signed is in the archive
+	}
 	err = w.QueryRow(ctx, `
 		insert into payment (direction, peer, iri, amount, currency, method, content, reference, state,
 		  created_at, paid_at, answered_at, received, recorded_by, adopted)
