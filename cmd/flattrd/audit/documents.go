@@ -123,6 +123,8 @@ func (e *evidence) document(d *document) {
 		direction, peer = c.direction, c.peer
 	case y != nil:
 		direction, peer = y.direction, y.peer
+	case e.statement(d):
+		return
 	default:
 		at := d.at()
 		at.Expected, at.Found = "of a claim or a payment", "of none"
@@ -190,9 +192,9 @@ func (e *evidence) missing() {
 	}
 	for _, c := range e.a.claims {
 		what := fmt.Sprintf("claim %d is %s", c.id, c.state)
-		lacks(c.iri, what, c.answer != "")
+		lacks(c.iri, what, c.answer != "" || c.adopted && c.supersedes == 0)
 		lacks(c.iri+answerSuffix, what, c.direction == "out" && c.answer != "")
-		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.successor != nil || len(c.payments) > 0))
+		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.adopted || c.successor != nil || len(c.payments) > 0))
 	}
 	for _, y := range e.a.payments {
 		what := fmt.Sprintf("payment %d is %s", y.id, y.state)
