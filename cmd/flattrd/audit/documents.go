@@ -14,7 +14,8 @@ import (
 // document is what somebody signed, as it is kept.
 type document struct {
 	id, body string
-	sent     bool // by us
+	content  string // SHA-256 over its JCS without proof, as statements tell it
+	sent     bool   // by us
 }
 
 func (d *document) at() Finding { return Finding{Table: "document", Key: d.id} }
@@ -45,8 +46,8 @@ func (a *auditor) checkDocuments(ctx context.Context) error {
 	if err := e.readKeys(ctx); err != nil {
 		return err
 	}
-	all := open(ctx, a, "document", `select id, body, sent from document order by id`,
-		func(d *document) []any { return []any{&d.id, &d.body, &d.sent} })
+	all := open(ctx, a, "document", `select id, body, content, sent from document order by id`,
+		func(d *document) []any { return []any{&d.id, &d.body, &d.content, &d.sent} })
 	if err := all.each(func(d document) { e.document(&d) }); err != nil {
 		return err
 	}
@@ -140,6 +141,7 @@ func (e *evidence) document(d *document) {
 	}
 	same(e.a, d.at(), "sent", by == e.ours, d.sent)
 	if s := e.proven(d.at(), []byte(d.body), by); s != nil {
+		same(e.a, d.at(), "content", s.content, d.content)
 		e.compare(d, s, by, c, y, answer)
 	}
 }

@@ -52,13 +52,14 @@ func (e *evidence) statement(d *document) bool {
 			continue
 		}
 		root, err := readObject([]byte(d.body))
-		if err != nil || root.kind() != ns+"Statement" {
+		if err != nil || root.object("object").kind() != ns+"Statement" {
 			return false
 		}
 		at := d.at()
 		at.Why = "a statement of " + s.host
 		if proven := e.proven(at, []byte(d.body), s); proven != nil {
 			same(e.a, at, "body: id", d.id, proven.root.text("id"))
+			same(e.a, at, "content", proven.content, d.content)
 		}
 		return true
 	}
