@@ -104,6 +104,9 @@ func refuseAs(lines []ClaimLine, refusals []Refusal) {
 		if reason := why[lines[i].Payee]; reason != "" {
 			lines[i].Refused = &reason
 		}
+		if why[lines[i].Payee] == "unknown-payee" { // whoever has the name since then isn't meant
+			lines[i].Member = nil
+		}
 	}
 }
 

@@ -7,10 +7,22 @@ import (
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
-// post books a decision's postings at once. The givers whose means grow by it are w.givers then.
+// post books a decision's postings at once; but of a payment that comes back with its answer first what is reserved,
+// because only what is in the books can be posted. The givers whose means grow by it are w.givers then.
 func (w *decided) post(ctx context.Context, d pair.Decision) error {
+	all := d.Post
+	if len(all) > 1 && (all[0].Kind == pair.Reserve || all[0].Kind == pair.NetHold) {
+		if err := w.postTogether(ctx, d, all[:1]); err != nil {
+			return err
+		}
+		all = all[1:]
+	}
+	return w.postTogether(ctx, d, all)
+}
+
+func (w *decided) postTogether(ctx context.Context, d pair.Decision, all []pair.Posting) error {
 	var entries []journal.Entry
-	for _, p := range d.Post {
+	for _, p := range all {
 		var more []journal.Entry
 		var err error
 		claim := w.claims[p.Key]

@@ -46,6 +46,7 @@ type auditor struct {
 	accounts map[int64]*account
 	claims   map[int64]*claim
 	claimIRI map[string]*claim
+	returned map[string]bool // keys of claims of which some came back after a restore
 	payments map[int64]*payment
 	payIRI   map[string]*payment
 	// refused says which refused line names a thing: by month and the thing's place.
