@@ -90,6 +90,7 @@ func (w *World) add(h Host) {
 	i.Outbox.Archive = federation.Archive{}
 	w.must(giveKey(context.Background(), i.Pool, inst.ActorIRI(), w.Clock.Now()))
 	w.serveOn(i)
+	w.must(i.Server.Start(context.Background()))
 	w.instances = append(w.instances, i)
 }
 
@@ -171,9 +172,9 @@ func (w *World) Quiet() {
 // waiting.
 func (w *World) Calm() {
 	w.t.Helper()
-	for range 60 {
+	for range 12 {
 		w.Network.sweep()
-		w.Clock.Set(w.Clock.Now().Add(time.Minute))
+		w.Clock.Set(w.Clock.Now().Add(5 * time.Minute))
 	}
 }
 
