@@ -221,7 +221,11 @@ func (tx *Tx) takeClaim(ctx context.Context, p Peer, o ClaimOffer, open string) 
 		if err != nil {
 			return nil, err
 		}
-		if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
+		early, err := tx.advance(ctx, p.ID, id, 0)
+		if err != nil {
+			return nil, err
+		}
+		if err := booked(journal.Post(ctx, tx.book(open), append(entries, early...)...)); err != nil {
 			return nil, err
 		}
 	}

@@ -117,6 +117,7 @@ type Tx struct {
 	at   time.Time
 	l    *Ledger
 	told []Message // enqueued with the commit
+	said []func()  // logged after it
 }
 
 // tx runs f in one transaction, and again if it gave way.
@@ -159,7 +160,20 @@ func (tx *Tx) commit(ctx context.Context) error {
 			return fmt.Errorf("enqueue: %w", err)
 		}
 	}
-	return tx.Commit(ctx)
+	err := tx.Commit(ctx)
+	for _, say := range tx.said {
+		if err == nil {
+			say()
+		}
+	}
+	return err
+}
+
+// event logs something for the operators with a stable code, once it is committed.
+func (tx *Tx) event(code string, args ...any) {
+	tx.said = append(tx.said, func() {
+		tx.l.log.Warn(code, append([]any{"code", code, "instance", tx.l.inst.Host}, args...)...)
+	})
 }
 
 // tell has other instances told of something once it is committed.

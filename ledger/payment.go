@@ -100,6 +100,9 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if p.FrozenAt != nil {
 			return refused("host", "frozen")
 		}
+		if p.HeldAt != nil {
+			return refused("host", "key-held")
+		}
 		allocations, amount, err := tx.owed(ctx, p)
 		if err != nil {
 			return err

@@ -164,6 +164,9 @@ func (l *Ledger) PaymentNotReceived(ctx context.Context, operator, id int64) err
 }
 
 func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open string) error {
+	if _, err := tx.lockPeer(ctx, y.Peer); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `
 		update payment set state = 'confirmed', received = $2, answered_at = $3 where id = $1`,
 		y.ID, received, tx.at); err != nil {
@@ -180,13 +183,19 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 	if err != nil {
 		return err
 	}
+	freed := int64(0)
 	for _, a := range paid {
-		lines, err := tx.allocateLines(ctx, a)
+		lines, back, err := tx.allocateLines(ctx, y.Peer, a)
 		if err != nil {
 			return err
 		}
-		entries = append(entries, lines...)
+		entries, freed = append(entries, lines...), freed+back
 	}
+	further, err := tx.advance(ctx, y.Peer, 0, freed)
+	if err != nil {
+		return err
+	}
+	entries = append(entries, further...)
 	failpoint("payment.allocated")
 	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
 		return err
@@ -201,33 +210,41 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 }
 
 // allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
-// what each line is still owed, and makes that available to the payees.
-func (tx *Tx) allocateLines(ctx context.Context, a Allocation) ([]journal.Entry, error) {
-	type open struct{ ID, Member, Open int64 }
-	lines, err := rows[open](tx.Query(ctx, `
-		select l.id, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
-		from claim_line l left join line_allocation x on x.line = l.id
-		where l.claim = $1 group by l.id order by l.payee collate "C"`, a.Claim))
+// what each line is still owed, and makes that available to the payees, or pays back what they had of it before.
+// freed is how much less is advanced then.
+func (tx *Tx) allocateLines(ctx context.Context, peer int64, a Allocation) (entries []journal.Entry, freed int64, err error) {
+	lines, err := rows[standingLine](tx.Query(ctx, lineStanding, a.Claim))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	weights := make([]int64, len(lines))
 	for i, line := range lines {
 		weights[i] = line.Open
 	}
-	var entries []journal.Entry
 	for i, part := range SplitByWeight(*a.Confirmed, weights) {
 		if part == 0 {
 			continue
 		}
+		repaid, reinstated, recovered := lines[i].paidBy(part)
 		var id int64
 		if err := tx.QueryRow(ctx, `
-			insert into line_allocation (payment, claim, line, amount) values ($1, $2, $3, $4) returning id`,
-			a.Payment, a.Claim, lines[i].ID, part).Scan(&id); err != nil {
-			return nil, err
+			insert into line_allocation (payment, claim, line, amount, repaid, reinstated, recovered)
+			values ($1, $2, $3, $4, $5, $6, $7) returning id`,
+			a.Payment, a.Claim, lines[i].ID, part, repaid, reinstated, recovered).Scan(&id); err != nil {
+			return nil, 0, err
 		}
-		entries = append(entries, journal.Entry{Kind: kindAllocation, Ref: id, Phase: journal.Single, Amount: part,
-			Debit: of(journal.Announced, lines[i].Member), Credit: of(journal.Earned, lines[i].Member)})
+		announced, earned, advance := of(journal.Announced, lines[i].Member), of(journal.Earned, lines[i].Member), of(journal.Advance, peer)
+		for _, e := range []journal.Entry{
+			{Kind: kindReinstatement, Amount: reinstated, Debit: of(journal.Receivable, peer), Credit: announced},
+			{Kind: kindRecovery, Amount: recovered, Debit: advance, Credit: of(journal.Loss, 0)},
+			{Kind: kindRepayment, Amount: repaid, Debit: announced, Credit: advance},
+			{Kind: kindAllocation, Amount: part - repaid, Debit: announced, Credit: earned},
+		} {
+			if e.Ref, e.Phase = id, journal.Single; e.Amount > 0 {
+				entries = append(entries, e)
+			}
+		}
+		freed += repaid - recovered
 	}
-	return entries, nil
+	return entries, freed, nil
 }
