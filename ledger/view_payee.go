@@ -16,6 +16,7 @@ type Earnings struct {
 	Lost      int64 // other instances owed it, and it was written off
 	Requested int64 // withdrawal asked for, not paid yet
 	Withdrawn int64
+	Ageing    Ageing // of Announced
 	Sources   []EarnedFrom
 }
 
@@ -49,6 +50,7 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 			e.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host, ""))
 			for _, s := range e.Sources {
 				e.Announced, e.Lost = e.Announced+s.Announced(), e.Lost+s.Lost
+				e.Ageing.add(s.Period, l.Now(), s.Announced())
 			}
 			return err
 		})

@@ -121,7 +121,7 @@ func TestEarned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ledger.Earnings{Pledged: 2, Announced: e.Announced, Available: e.Available, Requested: 120_000, Withdrawn: 100_000, Sources: []ledger.EarnedFrom{
+	want := ledger.Earnings{Pledged: 2, Announced: e.Announced, Available: e.Available, Requested: 120_000, Withdrawn: 100_000, Ageing: e.Ageing, Sources: []ledger.EarnedFrom{
 		{"2026-12", "a.example", 3, 1_250_000, e.Sources[0].Available, 0, "confirmed"},
 		{"2026-12", "d.example", 3, 70_000, 0, 0, "accepted"},
 		{"2026-11", "a.example", 4, 875_000, 875_000, 0, "confirmed"},
