@@ -116,29 +116,41 @@ func (p *Proven) claim(doc, lines []byte) error {
 	return err
 }
 
-// KeyOf finds the key that a document names among those that are kept: the peers' accounting keys and our own.
+// KeyOf finds the key that a document names among those that are kept: all that peers have had for their money, and our
+// own, retired ones too. Where two keys had one name, it is the one that proves the document.
 // ledger.ErrNotFound.
 func KeyOf(ctx context.Context, pool *pgxpool.Pool, l *ledger.Ledger, doc []byte) (multikey string, err error) {
 	method := signature.ProofMethod(doc)
-	if id, err := url.Parse(method); err == nil {
-		if p, err := l.Peer(ctx, id.Host); err == nil && p.AccountingKeyID == method && method != "" {
-			return p.AccountingKey, nil
+	own, err := OwnAccountingKeys(ctx, pool, l)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range own {
+		if k.ID == method {
+			return k.Multikey, nil
 		}
 	}
-	actor := l.Instance().ActorIRI()
-	var text string
-	err = pool.QueryRow(ctx, `
-		select private_pem from actor_key where actor = $1 and purpose = 'accounting' and $1 || $2 = $3`,
-		actor, accountingKey, method).Scan(&text)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", fmt.Errorf("%w: the key %q isn't known here: name it with --key", ledger.ErrNotFound, method)
+	id, err := url.Parse(method)
+	if err != nil {
+		id = &url.URL{}
 	}
+	keys, err := l.PeerKeys(ctx, id.Host)
 	if err != nil {
 		return "", err
 	}
-	key, err := signature.ParsePrivatePEM(method, actor, text)
-	if err != nil {
-		return "", err
+	for _, k := range keys {
+		if k.KeyID != method {
+			continue
+		}
+		multikey = k.Key
+		if key, err := signature.ParseMultikey(method, "", k.Key); err == nil {
+			if _, err := signature.VerifyProof(doc, key); err == nil {
+				return multikey, nil
+			}
+		}
 	}
-	return key.Public().Multikey()
+	if multikey == "" {
+		err = fmt.Errorf("%w: the key %q isn't known here: name it with --key", ledger.ErrNotFound, method)
+	}
+	return multikey, err
 }

@@ -236,3 +236,17 @@ func (tx *Tx) settleClaim(ctx context.Context, id int64) error {
 	_, err = tx.Exec(ctx, `update claim set state = 'confirmed', confirmed_at = $2 where id = $1`, id, tx.at)
 	return err
 }
+
+// TellUnanswered tells again whatever about money no peer has answered yet.
+func (l *Ledger) TellUnanswered(ctx context.Context) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		told, err := rows[Message](tx.Query(ctx, `
+			select $1 as kind, c.iri as key, p.host as "to" from claim c join peer p on p.id = c.peer
+			where c.direction = 'out' and c.state = 'offered'
+			union all
+			select $2, y.iri, p.host from payment y join peer p on p.id = y.peer where y.direction = 'out' and y.state = 'sent'`,
+			TellClaim, TellPayment))
+		tx.tell(told...)
+		return err
+	})
+}

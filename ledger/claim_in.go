@@ -111,6 +111,8 @@ func (tx *Tx) plausible(ctx context.Context, p Peer, o ClaimOffer, open string) 
 	switch {
 	case p.FrozenAt != nil:
 		return &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+	case p.HeldAt != nil:
+		return &ClaimFault{Code: "frozen", Detail: "another accounting key is held"}
 	case o.Period >= open:
 		return &ClaimFault{Code: "period-not-closed", Detail: o.Period + " isn't over here"}
 	}

@@ -56,6 +56,8 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	case !errors.Is(err, ErrNotFound):
 	case p.FrozenAt != nil:
 		err = &ClaimFault{Code: "frozen", Detail: p.FrozenReason}
+	case p.HeldAt != nil:
+		err = &ClaimFault{Code: "frozen", Detail: "another accounting key is held"}
 	default:
 		err = tx.announce(ctx, p, n)
 	}

@@ -54,7 +54,7 @@ func (s *Site) setThreshold(w http.ResponseWriter, r *http.Request, v visit) err
 }
 
 func (s *Site) unfreeze(w http.ResponseWriter, r *http.Request, v visit) error {
-	if err := s.ledger.UnfreezePeer(r.Context(), v.member.ID, r.PostForm.Get("host")); err != nil {
+	if err := s.ledger.UnfreezePeer(r.Context(), v.member.ID, r.PostForm.Get("host"), r.PostForm.Get("note")); err != nil {
 		return err
 	}
 	return s.done(w, r, "/admin/peers", "notice.unfrozen")

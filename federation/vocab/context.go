@@ -39,11 +39,16 @@ const (
 	TermPaidAt         = NS + "paidAt"
 	TermAllocations    = NS + "allocations"
 	TermSums           = NS + "sums"
+	TermKeyRotations   = NS + "keyRotations"
+	TermOldKey         = NS + "oldKey"
+	TermNewKey         = NS + "newKey"
 
 	// PaymentType is the type of a payment between two instances (protocol §9).
 	PaymentType = NS + "Payment"
 	// TotalsType is the type of an instance's public sums of a month (protocol §12).
 	TotalsType = NS + "Totals"
+	// KeyRotationType is the type of a change of accounting keys (protocol §2).
+	KeyRotationType = NS + "KeyRotation"
 	// AgreementType and ProposalType are ValueFlows types (FEP-0837).
 	AgreementType = vfNS + "Agreement"
 	ProposalType  = vfNS + "Proposal"
