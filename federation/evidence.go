@@ -35,6 +35,17 @@ func Evidence(ctx context.Context, pool *pgxpool.Pool, host string) ([]Kept, err
 	return pgx.CollectRows(found, pgx.RowToStructByPos[Kept])
 }
 
+// EvidenceOf lists what is kept of claims and payments, by their ids: what was said and what was answered.
+func EvidenceOf(ctx context.Context, pool *pgxpool.Pool, ids []string) ([]Kept, error) {
+	found, err := pool.Query(ctx, `
+		select id, sent, created_at from document
+		where id = any($1) or id = any(select i || '#answer' from unnest($1) i) order by created_at, id`, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, pgx.RowToStructByPos[Kept])
+}
+
 // KeptDocument is a kept document's bytes; ledger.ErrNotFound.
 func KeptDocument(ctx context.Context, pool *pgxpool.Pool, id string) ([]byte, error) {
 	var body string

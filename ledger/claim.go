@@ -58,6 +58,11 @@ const claimQuery = `
 // Open is what of a claim no payment covers yet, in micro-units.
 func (c Claim) Open() int64 { return c.Amount - c.Allocated }
 
+// Live tells whether the claim is what is owed: offered or accepted, and nothing took its place.
+func (c Claim) Live() bool {
+	return c.State == Offered || c.State == ClaimTaken || c.State == Confirmed
+}
+
 // Claims lists all claims, newest month first.
 func (l *Ledger) Claims(ctx context.Context) ([]Claim, error) {
 	return rows[Claim](l.pool.Query(ctx, claimQuery+` order by c.period desc, p.host, c.direction, c.n`))

@@ -24,6 +24,14 @@ type Dispute struct {
 	Notes     []DisputeNote `db:"-"`
 }
 
+// Ended is the outcome, "" while it is open.
+func (d Dispute) Ended() string {
+	if d.Outcome == nil {
+		return ""
+	}
+	return *d.Outcome
+}
+
 // DisputeNote is one operator's word.
 type DisputeNote struct {
 	Dispute   int64

@@ -156,6 +156,11 @@ func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
 	return rows[PeerPosition](l.pool.Query(ctx, peerPositions+` order by p.host`, l.inst.Currency))
 }
 
+// PeerPosition is one peer with what is owed both ways; ErrNotFound.
+func (l *Ledger) PeerPosition(ctx context.Context, host string) (PeerPosition, error) {
+	return row[PeerPosition](l.pool.Query(ctx, peerPositions+` where p.host = $2`, l.inst.Currency, host))
+}
+
 const peerPositions = `
 	select p.*, coalesce(o.credits_posted - o.debits_posted, 0)::bigint as payable,
 	  coalesce(o.debits_pending, 0)::bigint as in_flight,
