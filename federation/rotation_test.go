@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fedflattr/flattrd/cmd/flattrd/audit"
 	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/federationtest"
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
 
 // confirm compares a peer's key.
@@ -313,5 +315,58 @@ func TestRotatedActor(t *testing.T) {
 	to.Quiet()
 	if p, err := to.b.Peer(ctx, hostOf(to.a)); err != nil || p.AccountingKey != key.Multibase {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestAuditOfRotations: the audit believes a later key only for the earlier one's signature, and a given key for what
+// it signed itself and signed for.
+func TestAuditOfRotations(t *testing.T) {
+	t.Parallel()
+	to := newTown(t)
+	ctx := context.Background()
+	peer := to.Peer("peer")
+	to.december()
+	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 1, 20_000))); got != "202" {
+		t.Fatal(got)
+	}
+	old := peer.Rotate(peer.Accounting)
+	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 2, 20_000))); got != "202" {
+		t.Fatal(got)
+	}
+	given, err := old.Public().Multikey()
+	to.must(err)
+	stranger, err := otherKey(t, peer.Actor+"#accounting-key", peer.Actor).Public().Multikey()
+	to.must(err)
+	for name, c := range map[string]struct {
+		sql, given string
+		finds      []string
+	}{
+		"as it is":                 {``, "", nil},
+		"the first key given":      {``, given, nil},
+		"another key given":        {``, stranger, []string{"document", "document"}},
+		"the statement altered":    {`update peer_key set statement = replace(statement, '2026-', '2025-') where how = 'rotated'`, "", []string{"peer_key", "document"}},
+		"another's key slipped in": {`update peer_key set key = '` + stranger + `' where how = 'rotated'; update peer set accounting_key = '` + stranger + `'`, "", []string{"peer_key", "document"}},
+		"called compared":          {`update peer_key set how = 'confirmed', statement = '', decided_by = 1, key = '` + stranger + `' where how = 'rotated'; update peer set accounting_key = '` + stranger + `'`, "", []string{"document"}},
+		"forgotten":                {`delete from peer_key where how = 'rotated'`, "", []string{"peer", "peer", "document"}},
+	} {
+		tx, err := ledgertest.Superuser(t, to.b.Pool).Begin(ctx)
+		to.must(err)
+		if _, err := tx.Exec(ctx, c.sql); err != nil {
+			t.Fatal(err)
+		}
+		o := audit.Options{}
+		if c.given != "" {
+			o.Keys = map[string]string{peer.Host: c.given}
+		}
+		report, err := audit.Run(ctx, tx, o)
+		to.must(err)
+		var finds []string
+		for _, f := range report.Findings {
+			finds = append(finds, f.Table)
+		}
+		if slices.Sort(finds); !slices.Equal(finds, slices.Sorted(slices.Values(c.finds))) {
+			t.Errorf("%s: %v", name, report.Findings)
+		}
+		to.must(tx.Rollback(ctx))
 	}
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +16,7 @@ type WriteOff struct {
 	ID         int64
 	Peer       int64
 	Host       string
-	Proposed   string // the amount as it was proposed, a decimal: all that was open then
+	Proposed   string // the amount as it was proposed, digits of micro-units: all that was open then
 	Amount     *int64 // micro-units, once it is confirmed: the same
 	Lost       *int64 // of Amount, what this instance had advanced; the rest is lost to the payees
 	Reason     string
@@ -25,6 +26,15 @@ type WriteOff struct {
 	CreatedAt  time.Time
 	Decider    *string
 	DecidedAt  *time.Time
+}
+
+// Sum is what was proposed, in micro-units, and if it is confirmed, written off.
+func (o WriteOff) Sum() int64 {
+	n, err := strconv.ParseInt(o.Proposed, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 const writeOffQuery = `
@@ -58,7 +68,7 @@ func (l *Ledger) ProposeWriteOff(ctx context.Context, operator int64, host, reas
 		err = tx.QueryRow(ctx, `
 			insert into write_off (peer, proposed, reason, state, proposed_by, created_at)
 			values ($1, $2, $3, 'proposed', $4, $5) on conflict do nothing returning id`,
-			p.ID, FormatPlain(amount), reason, operator, tx.at).Scan(&id)
+			p.ID, strconv.FormatInt(amount, 10), reason, operator, tx.at).Scan(&id)
 		if err == pgx.ErrNoRows {
 			return refused("host", "proposed-already")
 		}
@@ -119,7 +129,7 @@ func (l *Ledger) ConfirmWriteOff(ctx context.Context, operator, id int64) error 
 		if err != nil {
 			return err
 		}
-		if FormatPlain(amount) != o.Proposed {
+		if amount != o.Sum() {
 			return refused("host", "changed")
 		}
 		if _, err := tx.Exec(ctx, `

@@ -29,7 +29,7 @@ func TestWriteOff(t *testing.T) {
 	l.stands("40 of 60 is advanced", 10, 20, 10, 20, 60, 40, 0)
 	off, err := l.ProposeWriteOff(ctx, op, debtor, "  insolvent,\n file 7 IN 12/27 ")
 	l.must(err)
-	if off.Reason != "insolvent, file 7 IN 12/27" || off.Proposed != "0.60" || off.State != "proposed" || off.Proposer != "op" {
+	if off.Reason != "insolvent, file 7 IN 12/27" || off.Sum() != ct(60) || off.State != "proposed" || off.Proposer != "op" {
 		t.Errorf("%+v", off)
 	}
 	l.stands("proposed, and nothing moves", 10, 20, 10, 20, 60, 40, 0)

@@ -80,7 +80,7 @@ create constraint trigger advance_limited after insert on advance deferrable ini
 create table write_off (
   id bigint generated always as identity primary key,
   peer bigint not null references peer (id),
-  proposed text not null check (proposed <> ''), -- the amount as it was proposed, a decimal
+  proposed text not null check (proposed ~ '^[1-9][0-9]*$'), -- micro-units: what it was then, which moves nothing
   amount bigint check (amount > 0),
   lost bigint check (lost between 0 and amount),
   reason text not null check (reason <> ''),

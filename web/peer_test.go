@@ -53,7 +53,7 @@ func TestWriteOffOnPages(t *testing.T) {
 	s.a.claimOf(debtor, "alice", 1, 450)
 	rita.get(page).submit("/admin/peers/writeoff", "reason", "").wants(422, "/admin/peers/writeoff").says("#f-reason-fault", "This is needed")
 	rita.submit("/admin/peers/writeoff", "reason", "insolvent").wants(200, page).says(".notice", "Another operator has to confirm it")
-	rita.says("section[aria-labelledby=writeoffs]", "4.50", "proposed", "insolvent", "proposed by rita", "Another operator has to confirm it")
+	rita.says("section[aria-labelledby=writeoffs]", "€4.50", "proposed", "insolvent", "proposed by rita", "Another operator has to confirm it")
 	if rita.Doc.Find("form[action$='/confirm']").Length() != 0 {
 		t.Error("who proposed can confirm")
 	}
