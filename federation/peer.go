@@ -65,7 +65,7 @@ func (s *Server) moneySender(ctx context.Context, m message) (ledger.Peer, error
 		return p, refuse(http.StatusForbidden, "peer.actor", vocab.ActorNotAuthorized, "actor must be the instance actor %s", p.Actor)
 	}
 	method := signature.ProofMethod(m.Raw())
-	if method != p.AccountingKeyID || p.HeldAt != nil || !proves(p, m.Raw()) {
+	if method != p.AccountingKeyID || p.KeyHeldAt != nil || !proves(p, m.Raw()) {
 		if p, err = s.keyNow(ctx, p, method); err != nil {
 			return p, err
 		}

@@ -30,7 +30,7 @@ func (s *Server) keyNow(ctx context.Context, p ledger.Peer, method string) (ledg
 		return p, err
 	}
 	for _, k := range keys {
-		if k.KeyID == method && method != p.AccountingKeyID && p.HeldAt == nil {
+		if k.KeyID == method && method != p.AccountingKeyID && p.KeyHeldAt == nil {
 			return p, refuse(http.StatusUnauthorized, "claim.retired-key", vocab.ProofInvalid, "%s was replaced: prove it again", method)
 		}
 	}
@@ -70,7 +70,7 @@ func (s *Server) keyNow(ctx context.Context, p ledger.Peer, method string) (ledg
 
 // held refuses what comes from a peer while another of its keys is held.
 func held(p ledger.Peer) error {
-	if p.HeldAt == nil {
+	if p.KeyHeldAt == nil {
 		return nil
 	}
 	return refuse(http.StatusForbidden, "peer.key-held", vocab.ActorNotAuthorized,
@@ -121,16 +121,23 @@ func (s *Server) rotations(ctx context.Context) ([]vocab.Document, error) {
 	})
 }
 
-// ownMoneyKeys are all accounting keys that this instance has had, the current one first.
-func (s *Server) ownMoneyKeys(ctx context.Context) ([]signature.PublicKey, error) {
+// ownProof verifies a document of ours that somebody gives back. A retired key's word is still ours.
+func (s *Server) ownProof(ctx context.Context, doc []byte) error {
 	all, err := OwnAccountingKeys(ctx, s.pool, s.ledger)
-	keys := make([]signature.PublicKey, len(all))
-	for i, k := range all {
-		if keys[i], err = signature.ParseMultikey(k.ID, s.inst.ActorIRI(), k.Multikey); err != nil {
-			return nil, err
+	if err != nil {
+		return err
+	}
+	err = errors.New("there is no key of ours")
+	for _, k := range all {
+		var key signature.PublicKey
+		if key, err = signature.ParseMultikey(k.ID, s.inst.ActorIRI(), k.Multikey); err != nil {
+			return err
+		}
+		if _, err = signature.VerifyProof(doc, key); err == nil {
+			return nil
 		}
 	}
-	return keys, err
+	return err
 }
 
 // OwnKey is an accounting key that this instance has, or had.

@@ -174,7 +174,7 @@ func TestLostKey(t *testing.T) {
 	}
 	p, err := to.b.Peer(ctx, peer.Host)
 	to.must(err)
-	if p.HeldAt == nil || p.HeldKey != text || p.HeldKeyID != peer.Accounting.ID || p.FrozenAt != nil {
+	if p.KeyHeldAt == nil || p.HeldKey != text || p.HeldKeyID != peer.Accounting.ID || p.FrozenAt != nil {
 		t.Errorf("%+v", p)
 	}
 	out, err := to.b.Server.Deliver(ctx, ledger.Message{Kind: ledger.TellClaimAnswer, To: peer.Host, Key: offerBy(to, peer, 1, 100).ID})
@@ -280,7 +280,7 @@ func TestLateStatement(t *testing.T) {
 	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 2, 100))); got != "202" {
 		t.Errorf("with the statement: %s", got)
 	}
-	if p, err := to.b.Peer(context.Background(), peer.Host); err != nil || p.HeldAt != nil || p.AccountingKeyID != peer.Accounting.ID {
+	if p, err := to.b.Peer(context.Background(), peer.Host); err != nil || p.KeyHeldAt != nil || p.AccountingKeyID != peer.Accounting.ID {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Limit is what may be advanced to this instance's payees of what the peer owes them, in micro-units: nothing while its
 // key isn't compared, another key is held, or it is frozen (protocol §9).
 func (p Peer) Limit() int64 {
-	if p.KeyConfirmedAt == nil || p.HeldAt != nil || p.FrozenAt != nil {
+	if p.KeyConfirmedAt == nil || p.KeyHeldAt != nil || p.FrozenAt != nil {
 		return 0
 	}
 	return p.AdvanceLimit
@@ -70,10 +70,10 @@ func (tx *Tx) advanceMore(ctx context.Context, peer int64, open string) error {
 
 // advance makes what a peer owes available to the payees as far as its limit has room: of one claim, or of all, oldest
 // first, within a claim by largest remainder over its lines. freed is what is paid back in the same use case and not
-// booked yet. The entries are to be booked with it; the peer's row stays locked until then, so that two at
-// once don't use the same room. SQL stands in it and not below it: an inbox leads here.
+// booked yet. The entries are to be booked with it, behind lockAdvances, so that two at once don't use the
+// same room. SQL stands in it and not below it: an inbox leads here.
 func (tx *Tx) advance(ctx context.Context, peer, claim, freed int64) (entries []journal.Entry, err error) {
-	p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1 for no key update`, peer))
+	p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, peer))
 	if err != nil || p.Limit() == 0 {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func advanceOver(lines []standingLine, room int64) (a advanced) {
 	a.amount = min(room, total)
 	for i, part := range SplitByWeight(a.amount, weights) {
 		if part > 0 {
-			a.lines, a.members, a.parts = append(a.lines, lines[i].ID), append(a.members, lines[i].Member), append(a.parts, part)
+			a.lines, a.members, a.parts = append(a.lines, lines[i].ID), append(a.members, *lines[i].Member), append(a.parts, part)
 		}
 	}
 	return a
@@ -146,3 +146,6 @@ func (tx *Tx) alarm(p Peer, before, after int64) {
 		tx.event("peer.advance-alarm", "host", p.Host, "advanced", FormatPlain(after), "limit", FormatPlain(p.AdvanceLimit))
 	}
 }
+
+// advances are what one use case leads to: of a claim, or with 0 of all.
+type advances struct{ claim, freed int64 }

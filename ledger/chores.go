@@ -26,7 +26,7 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 		  (select count(*) from payment where state = 'announced') as announced,
 		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
 		  (select count(*) from peer where frozen_at is not null) as frozen,
-		  (select count(*) from peer where held_at is not null) as held,
+		  (select count(*) from peer where key_held_at is not null) as held,
 		  (select count(*) from write_off where state = 'proposed') as write_offs`))
 	if err != nil {
 		return c, err

@@ -2,8 +2,11 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // Peer is another flattr instance.
@@ -22,12 +25,36 @@ type Peer struct {
 	AdvanceLimit    int64  // of what it owes, micro-units of whole cents; see Limit
 	HeldKey         string // Multikey: its actor names this one, without the pinned one's signature; ""
 	HeldKeyID       string
-	HeldAt          *time.Time
+	KeyHeldAt       *time.Time
 	CreatedAt       time.Time
+	HeldAt          *time.Time // since when we reconcile first (protocol §9)
 }
 
 const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, payto, key_confirmed_at,
-  threshold, frozen_at, frozen_reason, advance_limit, held_key, held_key_id, held_at, created_at`
+  threshold, frozen_at, frozen_reason, advance_limit, held_key, held_key_id, key_held_at, created_at,
+  (select s.held_at from standing s where s.peer = peer.id) as held_at`
+
+// decided is a peer as package pair decides about it.
+func (p Peer) decided() pair.Peer {
+	d := pair.Peer{Host: p.Host, Frozen: p.FrozenReason, Held: p.HeldAt != nil}
+	if p.KeyHeldAt != nil && d.Frozen == "" {
+		d.Frozen = "another accounting key is held"
+	}
+	return d
+}
+
+func notTheirs(iri string, p Peer) error {
+	return fmt.Errorf("%w: %s isn't %s's", ErrRefused, iri, p.Host)
+}
+
+// peerKnown reads the row of a host that we have met; ErrRefused.
+func (tx *Tx) peerKnown(ctx context.Context, host string) (Peer, error) {
+	p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where host = $1`, host))
+	if errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("%w: %s is no peer", ErrRefused, host)
+	}
+	return p, err
+}
 
 // peer reads or creates the row of a host.
 func (tx *Tx) peer(ctx context.Context, host string) (Peer, error) {
@@ -112,6 +139,9 @@ func (l *Ledger) changePeer(ctx context.Context, operator int64, host string, f 
 		if err != nil {
 			return err
 		}
+		if err := tx.lockAdvances(ctx, p.ID); err != nil {
+			return err
+		}
 		return f(tx, p, open)
 	})
 }
@@ -145,7 +175,7 @@ func (p PeerPosition) Offered() int64 { return p.Payable - p.InFlight - p.Accept
 
 // Ready tells whether PreparePayment would prepare a payment.
 func (p PeerPosition) Ready() bool {
-	return p.Due() >= p.Threshold && p.FrozenAt == nil && p.HeldAt == nil
+	return p.Due() >= p.Threshold && p.FrozenAt == nil && p.KeyHeldAt == nil
 }
 
 // Alarm tells whether the advance limit is nearly used up, or more.

@@ -37,14 +37,14 @@ func (l *Ledger) PinPeer(ctx context.Context, id PeerIdentity) (Peer, error) {
 		  on conflict (host) do update set actor = excluded.actor, inbox = excluded.inbox,
 		    accounting_key = excluded.accounting_key, accounting_key_id = excluded.accounting_key_id
 		  where p.accounting_key in ('', excluded.accounting_key)
-		  returning `+peerColumns+`),
+		  returning *),
 		kept as (
 		  insert into peer_key (peer, key, key_id, how, created_at)
 		  select id, accounting_key, accounting_key_id, 'pinned', $6 from pinned where accounting_key <> ''
 		  on conflict (peer, key) do nothing returning peer, key_id),
 		noted as (
 		  insert into peer_event (peer, kind, note, created_at) select peer, 'key-pinned', key_id, $6 from kept)
-		select `+peerColumns+` from pinned`, id.Host, id.Actor, id.Inbox, id.AccountingKey, id.AccountingKeyID, l.Now()))
+		select `+peerColumns+` from pinned peer`, id.Host, id.Actor, id.Inbox, id.AccountingKey, id.AccountingKeyID, l.Now()))
 	if errors.Is(err, ErrNotFound) {
 		return Peer{}, fmt.Errorf("%w: the accounting key of %s changed", ErrConflict, id.Host)
 	}
@@ -67,16 +67,16 @@ func (l *Ledger) RotatePeerKey(ctx context.Context, r KeyRotation) (Peer, error)
 	// One statement: an inbox leads here, and of two at once the second finds the key changed.
 	p, err := row[Peer](l.pool.Query(ctx, `
 		with turned as (
-		  update peer set accounting_key = $3, accounting_key_id = $4, held_key = '', held_key_id = '', held_at = null
+		  update peer set accounting_key = $3, accounting_key_id = $4, held_key = '', held_key_id = '', key_held_at = null
 		  where host = $1 and accounting_key = $2 and $2 <> ''
 		    and not exists (select from peer_key k where k.peer = peer.id and k.key = $3)
-		  returning `+peerColumns+`),
+		  returning *),
 		kept as (
 		  insert into peer_key (peer, key, key_id, how, statement, created_at)
 		  select id, $3, $4, 'rotated', $5, $6 from turned returning peer),
 		noted as (
 		  insert into peer_event (peer, kind, note, created_at) select peer, 'key-rotated', $4, $6 from kept)
-		select `+peerColumns+` from turned`, r.Host, r.Old, r.New, r.NewID, r.Statement, l.Now()))
+		select `+peerColumns+` from turned peer`, r.Host, r.Old, r.New, r.NewID, r.Statement, l.Now()))
 	if errors.Is(err, ErrNotFound) {
 		return Peer{}, fmt.Errorf("%w: %s has another accounting key, or had this one before", ErrConflict, r.Host)
 	}
@@ -89,7 +89,7 @@ func (l *Ledger) RotatePeerKey(ctx context.Context, r KeyRotation) (Peer, error)
 func (l *Ledger) HoldPeerKey(ctx context.Context, host, key, keyID string) (Peer, error) {
 	_, err := l.pool.Exec(ctx, `
 		with held as (
-		  update peer set held_key = $2, held_key_id = $3, held_at = $4
+		  update peer set held_key = $2, held_key_id = $3, key_held_at = $4
 		  where host = $1 and accounting_key not in ('', $2) and held_key <> $2 returning id)
 		insert into peer_event (peer, kind, note, created_at) select id, 'key-held', $3, $4 from held`, host, key, keyID, l.Now())
 	if err != nil {
@@ -126,7 +126,7 @@ func (l *Ledger) AdoptPeerKey(ctx context.Context, operator int64, host, key str
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			update peer set accounting_key = held_key, accounting_key_id = held_key_id, held_key = '', held_key_id = '', held_at = null
+			update peer set accounting_key = held_key, accounting_key_id = held_key_id, held_key = '', held_key_id = '', key_held_at = null
 			where id = $1`, p.ID); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (l *Ledger) KeepPeerKey(ctx context.Context, operator int64, host, key, not
 		if p.HeldKey == "" || p.HeldKey != key {
 			return ErrNotFound
 		}
-		if _, err := tx.Exec(ctx, `update peer set held_key = '', held_key_id = '', held_at = null where id = $1`, p.ID); err != nil {
+		if _, err := tx.Exec(ctx, `update peer set held_key = '', held_key_id = '', key_held_at = null where id = $1`, p.ID); err != nil {
 			return err
 		}
 		if err := tx.note(ctx, p.ID, "key-kept", note, operator); err != nil {

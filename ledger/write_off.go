@@ -92,7 +92,7 @@ type writtenLine struct{ Line, Member, Amount, Lost int64 }
 func (tx *Tx) writable(ctx context.Context, peer int64) (all []writtenLine, amount, lost int64, err error) {
 	var announced bool
 	if err := tx.QueryRow(ctx, `
-		select exists (select from payment where peer = $1 and state = 'announced')`, peer).Scan(&announced); err != nil {
+		select exists (select from payment where peer = $1 and (state = 'announced' or state = 'sent' and method = 'netting'))`, peer).Scan(&announced); err != nil {
 		return nil, 0, 0, err
 	}
 	if announced {
@@ -106,8 +106,8 @@ func (tx *Tx) writable(ctx context.Context, peer int64) (all []writtenLine, amou
 			return nil, 0, 0, err
 		}
 		for _, l := range lines {
-			if open := l.Open - l.Written; open > 0 {
-				all = append(all, writtenLine{l.ID, l.Member, open, l.Advanced - l.Lost})
+			if open := l.Open - l.Written; open > 0 && l.Member != nil { // else it stands in recovery
+				all = append(all, writtenLine{l.ID, *l.Member, open, l.Advanced - l.Lost})
 				amount, lost = amount+open, lost+l.Advanced-l.Lost
 			}
 		}
@@ -200,7 +200,10 @@ func (l *Ledger) decideWriteOff(ctx context.Context, operator, id int64, state s
 		case o.State != "proposed":
 			return fmt.Errorf("%w: write-off %d was %s", ErrConflict, o.ID, o.State)
 		}
-		p, err := tx.lockPeer(ctx, o.Peer)
+		if err := tx.lockAdvances(ctx, o.Peer); err != nil {
+			return err
+		}
+		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, o.Peer))
 		if err != nil {
 			return err
 		}

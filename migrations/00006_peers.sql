@@ -6,9 +6,9 @@
 alter table peer add column advance_limit bigint not null default 0 check (advance_limit >= 0 and advance_limit % 10000 = 0);
 alter table peer add column held_key text not null default '';
 alter table peer add column held_key_id text not null default '';
-alter table peer add column held_at timestamptz;
+alter table peer add column key_held_at timestamptz;
 alter table peer add constraint peer_advance_confirmed check (advance_limit = 0 or key_confirmed_at is not null);
-alter table peer add constraint peer_held check ((held_key = '') = (held_at is null) and (held_key = '') = (held_key_id = ''));
+alter table peer add constraint peer_held check ((held_key = '') = (key_held_at is null) and (held_key = '') = (held_key_id = ''));
 
 -- owner: ledger
 -- Every accounting key that a peer has had here, so that what was signed with it can be verified for ever. The

@@ -176,7 +176,10 @@ func (s *scene) trouble() {
 		func() error { return s.a.ConfirmPeerKey(ctx, rita, host, key) },
 		func() error { return s.a.SetAdvanceLimit(ctx, rita, host, 100_000) },
 		func() error { s.a.claimOf(host, "alice", 1, 12); return nil },
-		func() error { _, err := s.a.ProposeWriteOff(ctx, s.a.Op.ID, host, "They are insolvent; file 7 IN 12/26."); return err },
+		func() error {
+			_, err := s.a.ProposeWriteOff(ctx, s.a.Op.ID, host, "They are insolvent; file 7 IN 12/26.")
+			return err
+		},
 		func() error {
 			all, err := s.a.WriteOffs(ctx, host)
 			if err != nil {

@@ -42,6 +42,13 @@ const (
 	TermKeyRotations   = NS + "keyRotations"
 	TermOldKey         = NS + "oldKey"
 	TermNewKey         = NS + "newKey"
+	TermSequence       = NS + "sequence"
+	TermSeen           = NS + "seen"
+	TermReceivable     = NS + "receivable"
+	TermPayable        = NS + "payable"
+	TermRecords        = NS + "records"
+	TermReturned       = NS + "returned"
+	TermAnswer         = NS + "answer"
 
 	// PaymentType is the type of a payment between two instances (protocol §9).
 	PaymentType = NS + "Payment"
@@ -49,6 +56,11 @@ const (
 	TotalsType = NS + "Totals"
 	// KeyRotationType is the type of a change of accounting keys (protocol §2).
 	KeyRotationType = NS + "KeyRotation"
+	// StatementType is the type of what one instance tells a peer that it has on record (protocol §9).
+	StatementType = NS + "Statement"
+	// OfferType is ActivityStreams'.
+	OfferType = asNS + "Offer"
+
 	// AgreementType and ProposalType are ValueFlows types (FEP-0837).
 	AgreementType = vfNS + "Agreement"
 	ProposalType  = vfNS + "Proposal"

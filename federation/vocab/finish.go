@@ -58,6 +58,8 @@ var (
 
 	rotationContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS,
 		"fl:oldKey": literal("fl:oldKey"), "fl:newKey": literal("fl:newKey")}}
+	statementContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:records": literal("fl:records"),
+		"fl:returned": literal("fl:returned"), "fl:answer": literal("fl:answer")}}
 
 	pageContext = []any{AS2, map[string]any{"Hashtag": "as:Hashtag"}}
 

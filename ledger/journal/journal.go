@@ -48,9 +48,10 @@ const (
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
 	Advance    = "advance"     // D: made available to payees before the peer has paid it
 	Loss       = "loss"        // D: what this instance has lost
+	Recovery   = "recovery"    // B, of a peer: between what was signed before a restore and what the books say now
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Advance, Loss}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Advance, Loss, Recovery}
 
 // Account names one account of the books' currency.
 type Account struct {
