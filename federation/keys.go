@@ -81,7 +81,7 @@ func (s *Server) key(ctx context.Context, n keyName) (signature.PrivateKey, erro
 func (s *Server) readKey(ctx context.Context, n keyName) (signature.PrivateKey, error) {
 	var text string
 	if err := s.pool.QueryRow(ctx, `
-		select private_pem from actor_key where actor = $1 and purpose = $2 and kind = $3`,
+		select private_pem from actor_key where actor = $1 and purpose = $2 and kind = $3 and retired_at is null`,
 		n.actor, n.purpose, n.kind).Scan(&text); err != nil {
 		return signature.PrivateKey{}, err
 	}

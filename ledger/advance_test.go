@@ -153,9 +153,16 @@ func TestNoAdvance(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.must(l.UnfreezePeer(ctx, l.Op.ID, debtor, "they do"))
-	l.claim(debtor, 1, ct(10), ct(10))
-	l.stands("while another key is held", 15, 0, 15, 0, 20, 0, 0)
+	o, err := ledgertest.StrangersOffer(debtor, "a.example", "2026-11", 1, map[string]int64{"https://a.example/users/alice": ct(10)})
+	l.must(err)
+	if got := kind(l.ReceiveClaim(ctx, o)); got != "fault frozen" {
+		t.Errorf("a claim while another key is held: %s", got)
+	}
+	if got := kind(second(l.PreparePayment(ctx, l.Op.ID, debtor))); got != "host: key-held" {
+		t.Errorf("a payment while another key is held: %s", got)
+	}
 	l.must(l.KeepPeerKey(ctx, l.Op.ID, debtor, "z2", "a broken backup"))
+	l.claim(debtor, 1, ct(10), ct(10))
 	l.stands("when the old one is right", 5, 10, 5, 10, 20, 20, 0)
 }
 

@@ -53,5 +53,9 @@ func (c keyRotateCommand) Run(ctx context.Context, d *Database) error {
 	if err := federation.RotateAccountingKey(ctx, b.pool, b.Ledger); err != nil {
 		return err
 	}
-	return printKeys(ctx, b)
+	if err := printKeys(ctx, b); err != nil {
+		return err
+	}
+	fmt.Println("Make a backup now: one from before holds only the old key, which peers no longer take.")
+	return nil
 }

@@ -90,6 +90,7 @@ func (w *World) add(h Host) {
 	i.Outbox.Archive = federation.Archive{}
 	w.must(giveKey(context.Background(), i.Pool, inst.ActorIRI(), w.Clock.Now()))
 	w.serveOn(i)
+	w.must(i.Server.Start(context.Background()))
 	w.instances = append(w.instances, i)
 }
 

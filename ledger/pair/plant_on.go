@@ -28,6 +28,11 @@ var Bugs = []string{
 	"draft-offered",         // a draft is offered though an own offer came back
 	"strangers-payees",      // lines for payees that nobody knows are taken
 	"short-forgiven",        // what is short of a payment isn't owed again
+	"missed-kept",           // what wasn't received stays reserved
+	"adoption-unbooked",     // an own offer that comes back isn't booked
+	"adopted-to-givers",     // refused lines of an offer that came back go to givers whom the books don't know
+	"release-unasked",       // any statement ends a hold, not only the answer to ours
+	"release-lacking",       // a hold ends though the peer has what we lack
 }
 
 var bug atomic.Pointer[string]

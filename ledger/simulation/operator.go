@@ -130,7 +130,7 @@ func (w *world) placeOrders(h *host, peer int) {
 			w.act(h, peer, "cancel", pair.Cancel(y))
 			continue
 		}
-		if s.standing.Held {
+		if s.standing.Held || !known && w.inDoubt(h, peer) {
 			continue
 		}
 		w.order(h.no, peer, y.Reference, y.Amount)
