@@ -185,6 +185,13 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		if err := w.store(ctx, d); err != nil {
 			return err
 		}
+		if len(d.Post) > 1 && (d.Post[0].Kind == pair.Reserve || d.Post[0].Kind == pair.NetHold) {
+			reserved := d // only what is in the books can be posted
+			reserved.Post, d.Post = d.Post[:1], d.Post[1:]
+			if err := w.post(ctx, reserved); err != nil {
+				return err
+			}
+		}
 		if err := w.post(ctx, d); err != nil {
 			return err
 		}

@@ -124,6 +124,7 @@ type Tx struct {
 	l    *Ledger
 	told []Message  // enqueued with the commit
 	kept []Document // kept with it
+	said []func()   // logged after it
 }
 
 // tx runs f in one transaction, and again if it gave way.
@@ -171,7 +172,20 @@ func (tx *Tx) commit(ctx context.Context) error {
 			return fmt.Errorf("keep: %w", err)
 		}
 	}
-	return tx.Commit(ctx)
+	err := tx.Commit(ctx)
+	for _, say := range tx.said {
+		if err == nil {
+			say()
+		}
+	}
+	return err
+}
+
+// event logs something for the operators with a stable code, once it is committed.
+func (tx *Tx) event(code string, args ...any) {
+	tx.said = append(tx.said, func() {
+		tx.l.log.Warn(code, append([]any{"code", code, "instance", tx.l.inst.Host}, args...)...)
+	})
 }
 
 // tell has other instances told of something once it is committed.

@@ -18,7 +18,7 @@ func (l *Ledger) net(ctx context.Context) error {
 	}
 	hosts, err := rows[struct{ Host string }](l.pool.Query(ctx, `
 		select p.host from peer p
-		where p.host collate "C" > $1 collate "C" and p.frozen_at is null
+		where p.host collate "C" > $1 collate "C" and p.frozen_at is null and p.key_held_at is null
 		  and not exists (select from standing s where s.peer = p.id and s.held_at is not null)
 		  and not exists (select from payment y where y.peer = p.id and y.state in ('ordered', 'sent', 'announced'))
 		  and exists (select from claim c where c.peer = p.id and c.direction = 'out' and c.state = 'accepted')

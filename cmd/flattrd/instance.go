@@ -58,7 +58,15 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 		Log: log, Version: version})
 	site, err := web.New(web.Config{Ledger: books, Resolver: resolver{fed}, Pool: p.pool, Log: log,
 		PayIn: p.payIn, Test: p.test, ClientIP: clientIP,
-		Fingerprint: federation.Fingerprint, OwnFingerprint: fed.AccountingFingerprint})
+		Fingerprint: federation.Fingerprint, OwnFingerprint: fed.AccountingFingerprint,
+		Evidence: func(ctx context.Context, ids []string) ([]web.Evidence, error) {
+			kept, err := federation.EvidenceOf(ctx, p.pool, ids)
+			all := make([]web.Evidence, len(kept))
+			for i, k := range kept {
+				all[i] = web.Evidence{ID: k.ID, Sent: k.Sent, Kept: k.CreatedAt}
+			}
+			return all, err
+		}})
 	if err != nil {
 		return nil, err
 	}
