@@ -100,6 +100,9 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if p.KeyHeldAt != nil {
 			return refused("host", "key-held")
 		}
+		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
+			return err
+		}
 		claims, err := tx.openClaims(ctx, p, "out")
 		if err != nil {
 			return err
@@ -126,6 +129,10 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 	failpoint("payment.prepared")
 	return y, err
 }
+
+// paymentsWith is the lock under which what is open of claims with a peer is read and allocated: both instances'
+// nettings and payments would otherwise meet.
+const paymentsWith = "payments with "
 
 // openClaims reads and locks the binding claims of one direction of which something is open, oldest first. What was
 // written off isn't asked for by netting: it is no longer in the books.

@@ -49,8 +49,10 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.lockID(ctx, "claims of "+n.Host); err != nil {
-		return err
+	for _, key := range []string{"claims of ", paymentsWith} {
+		if err := tx.lockID(ctx, key+n.Host); err != nil {
+			return err
+		}
 	}
 	known, err := tx.paymentOnRecord(ctx, p, n.IRI)
 	if err != nil {

@@ -124,7 +124,8 @@ func (tx *Tx) holdings(ctx context.Context, by int64) (Holdings, error) {
 		select coalesce(sum(s.amount), 0)::bigint from share s join thing t on t.id = s.thing
 		where s.giver = $1 and exists (
 		  select from claim c join claim_line l on l.claim = c.id
-		  where c.direction = 'out' and c.peer = t.peer and c.period = s.period and c.state = 'offered'
+		  where c.direction = 'out' and c.peer = t.peer and c.period = s.period and not c.adopted
+		    and (c.state in ('draft', 'offered') or c.state = 'refused' and l.refused is null)
 		    and l.payee = t.payee and l.things @> jsonb_build_array(jsonb_build_object('object', t.iri)))`, by).Scan(&h.Unanswered)
 	return h, err
 }

@@ -482,6 +482,8 @@ create table payment (
   paid_at timestamptz,
   answered_at timestamptz,
   recorded_by bigint references member (id),
+  adopted boolean not null default false,  -- out: came back answered after this database was lost; only what arrived was reserved
+  check (not adopted or direction = 'out' and state in ('confirmed','not_received')),
   check (method = 'netting' or amount % 10000 = 0 and coalesce(received, 0) % 10000 = 0),
   check (method <> 'netting' or coalesce(received, amount) = amount and state not in ('ordered','announced','cancelled')),
   check ((state = 'confirmed') = (received is not null)),

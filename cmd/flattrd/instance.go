@@ -30,13 +30,14 @@ type instance struct {
 
 // parts are what an instance is wired from.
 type parts struct {
-	pool   *pgxpool.Pool
-	inst   ledger.Instance
-	now    func() time.Time
-	client *guard.Client
-	web    vocab.Web
-	test   *web.TestMode
-	payIn  string
+	pool      *pgxpool.Pool
+	inst      ledger.Instance
+	now       func() time.Time
+	client    *guard.Client
+	web       vocab.Web
+	test      *web.TestMode
+	payIn     string
+	noNetting bool
 }
 
 // newInstance creates the instance's row if the database is new, and plugs everything together.
@@ -49,7 +50,7 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	books, err := ledger.Open(ctx, ledger.Options{Pool: p.pool, Now: p.now, Outbox: outbox, Log: log})
+	books, err := ledger.Open(ctx, ledger.Options{Pool: p.pool, Now: p.now, Outbox: outbox, Log: log, NoNetting: p.noNetting})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ type totals struct{ debits, credits, debitsPending, creditsPending int64 }
 var normals = map[string][2]string{
 	"bank": {"D", "instance"}, "receivable": {"D", "peer"}, "suspense": {"B", "instance"}, "clearing": {"C", "instance"},
 	"means": {"C", "member"}, "earned": {"C", "member"}, "announced": {"C", "member"},
-	"payable": {"C", "peer"}, "peer_credit": {"C", "peer"},
+	"payable": {"C", "peer"}, "peer_credit": {"C", "peer"}, "recovery": {"B", "peer"},
 	"advance": {"D", "peer"}, "loss": {"D", "instance"},
 }
 
@@ -87,7 +87,7 @@ func (a *auditor) checkAccounts() {
 		b.Accounts, b.Posted, b.Pending = b.Accounts+1, b.Posted+posted, b.Pending+pending
 	}
 	same(a, Finding{Table: "account", Why: "all accounts of the currency together"}, "debits less credits", 0, zero)
-	for _, kind := range []string{"bank", "receivable", "means", "announced", "earned", "payable", "peer_credit", "clearing", "suspense", "advance", "loss"} {
+	for _, kind := range []string{"bank", "receivable", "means", "announced", "earned", "payable", "peer_credit", "recovery", "clearing", "suspense", "advance", "loss"} {
 		if kinds[kind] != nil {
 			a.report.Balances = append(a.report.Balances, *kinds[kind])
 		}
@@ -102,8 +102,10 @@ func (a *auditor) checkOwedPeers() {
 	for _, c := range a.claims {
 		p := claims[c.peer]
 		switch {
-		case c.direction == "out" && (c.state == "offered" || c.live()):
+		case c.direction == "out" && (c.state == "draft" || c.state == "offered" || c.live()):
 			p.out += c.amount - c.paid
+		case c.direction == "out" && c.state == "refused":
+			p.out += c.waiting
 		case c.direction == "in" && c.live():
 			p.in += c.amount - c.paid
 		}

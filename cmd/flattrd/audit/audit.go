@@ -46,6 +46,7 @@ type auditor struct {
 	accounts          map[int64]*account
 	claims            map[int64]*claim
 	claimIRI          map[string]*claim
+	returned          map[string]bool // keys of claims of which some came back after a restore
 	payments          map[int64]*payment
 	advances          map[int64]*advance
 	writeOffs         map[int64]*writeOff

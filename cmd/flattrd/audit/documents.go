@@ -10,7 +10,8 @@ import (
 // document is what somebody signed, as it is kept.
 type document struct {
 	id, body string
-	sent     bool // by us
+	content  string // SHA-256 over its JCS without proof, as statements tell it
+	sent     bool   // by us
 }
 
 func (d *document) at() Finding { return Finding{Table: "document", Key: d.id} }
@@ -34,8 +35,8 @@ func (a *auditor) checkDocuments(ctx context.Context) error {
 	if err := e.readKeys(ctx); err != nil {
 		return err
 	}
-	all := open(ctx, a, "document", `select id, body, sent from document order by id`,
-		func(d *document) []any { return []any{&d.id, &d.body, &d.sent} })
+	all := open(ctx, a, "document", `select id, body, content, sent from document order by id`,
+		func(d *document) []any { return []any{&d.id, &d.body, &d.content, &d.sent} })
 	if err := all.each(func(d document) { e.document(&d) }); err != nil {
 		return err
 	}
@@ -77,6 +78,8 @@ func (e *evidence) document(d *document) {
 		direction, peer = c.direction, c.peer
 	case y != nil:
 		direction, peer = y.direction, y.peer
+	case e.statement(d):
+		return
 	default:
 		at := d.at()
 		at.Expected, at.Found = "of a claim or a payment", "of none"
@@ -92,6 +95,7 @@ func (e *evidence) document(d *document) {
 	}
 	same(e.a, d.at(), "sent", by == e.ours, d.sent)
 	if s := e.proven(d.at(), []byte(d.body), by); s != nil {
+		same(e.a, d.at(), "content", s.content, d.content)
 		e.compare(d, s, by, c, y, answer)
 	}
 }
@@ -162,9 +166,9 @@ func (e *evidence) missing() {
 	}
 	for _, c := range e.a.claims {
 		what := fmt.Sprintf("claim %d is %s", c.id, c.state)
-		lacks(c.iri, what, c.answer != "")
+		lacks(c.iri, what, c.answer != "" || c.adopted && c.supersedes == 0)
 		lacks(c.iri+answerSuffix, what, c.direction == "out" && c.answer != "")
-		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.successor != nil || len(c.payments) > 0))
+		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.adopted || c.successor != nil || len(c.payments) > 0))
 	}
 	for _, y := range e.a.payments {
 		what := fmt.Sprintf("payment %d is %s", y.id, y.state)
