@@ -105,13 +105,14 @@ func (m *Months) keepersNotice(amount int64, method string) ledger.PaymentNotice
 // another is refused, and one of e.example's touches what c.example has ordered.
 func (m *Months) nettings() {
 	ctx := context.Background()
-	m.Clock.Set(m.Clock.Now().Add(2 * time.Hour)) // netting waits for an hour without answers
+	m.anHour()
 	m.must(m.B.Tick(ctx))
 	m.deliver()
 	m.net(func(y ledger.Payment) int64 { return y.Amount })
 	o, err := StrangersOffer(keeper, "c.example", "2026-11", 3, map[string]int64{"https://c.example/users/cora": cents(10)})
 	m.must(err)
 	m.must(m.C.ReceiveClaim(ctx, o))
+	m.anHour()
 	m.net(func(ledger.Payment) int64 { return 0 })
 	m.order(m.C, keeper)
 	n := m.keepersNotice(cents(10), "netting")
@@ -119,11 +120,13 @@ func (m *Months) nettings() {
 	m.must(m.C.ReceivePayment(ctx, n))
 }
 
+// anHour passes: nothing is netted before that has gone by without an answer.
+func (m *Months) anHour() { m.Clock.Set(m.Clock.Now().Add(time.Hour + time.Second)) }
+
 // net lets c.example propose and e.example answer what it received.
 func (m *Months) net(received func(ledger.Payment) int64) {
 	m.t.Helper()
 	ctx := context.Background()
-	m.Clock.Set(m.Clock.Now().Add(2 * time.Hour))
 	m.must(m.C.Tick(ctx))
 	all, err := m.C.Payments(ctx)
 	m.must(err)
