@@ -169,7 +169,7 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		if err != nil {
 			return err
 		}
-		for _, key := range []string{"claims of ", "claims for "} {
+		for _, key := range []string{"claims of ", "claims for ", paymentsWith} {
 			if err := tx.lockID(ctx, key+host); err != nil {
 				return err
 			}
@@ -184,6 +184,13 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		}
 		if err := w.store(ctx, d); err != nil {
 			return err
+		}
+		if len(d.Post) > 1 && (d.Post[0].Kind == pair.Reserve || d.Post[0].Kind == pair.NetHold) {
+			reserved := d // only what is in the books can be posted
+			reserved.Post, d.Post = d.Post[:1], d.Post[1:]
+			if err := w.post(ctx, reserved); err != nil {
+				return err
+			}
 		}
 		if err := w.post(ctx, d); err != nil {
 			return err

@@ -18,7 +18,7 @@ const canonicalRows = `
 	  a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) as line
 	from account a
 	left join who m on m.id = a.owner and a.kind in ('means', 'earned', 'announced')
-	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
+	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
 	union all
 	select format('month %s %s', period, state) from month
@@ -43,20 +43,32 @@ const canonicalRows = `
 	union all
 	select format('settlement %s %s %s %s %s %s %s', period, stage, givers, done, flattrs, amount, rolled) from settlement
 	union all
-	select format('claim %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, c.n, c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
-	  coalesce(o.n, 0))
+	select format('claim %s %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, coalesce(c.n::text, 'draft'), c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
+	  coalesce(o.n, 0), case when c.adopted then 'adopted' else '-' end)
 	from claim c left join via p on p.id = c.peer left join claim o on o.id = c.supersedes
 	union all
-	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.n, l.payee, l.amount, coalesce(l.refused, '-'))
+	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, coalesce(c.n::text, 'draft'), l.payee, l.amount, coalesce(l.refused, '-'))
 	from claim_line l left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
-	select format('payment %s %s %s %s %s %s %s', y.direction, p.host, y.amount, y.currency, y.state, coalesce(y.received, 0),
-	  (select string_agg(format('%s/%s=%s:%s', c.period, c.n, a.amount, coalesce(a.confirmed, 0)), ',' order by c.period, c.n)
+	select format('payment %s %s %s %s %s %s %s %s %s', y.direction, p.host, y.method, y.amount, y.currency, y.state, coalesce(y.received, 0),
+	  case when y.adopted then 'adopted' else '-' end,
+	  (select string_agg(format('%s/%s/%s=%s:%s', c.direction, c.period, c.n, a.amount, coalesce(a.confirmed, 0)), ',' order by c.direction, c.period, c.n)
 	   from payment_allocation a left join claim c on c.id = a.claim where a.payment = y.id))
 	from payment y left join via p on p.id = y.peer
 	union all
-	select format('line_allocation %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount)
+	select format('line_allocation %s %s %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, a.repaid, a.reinstated, a.recovered)
 	from line_allocation a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	union all
+	select format('advance %s %s %s %s', p.host, c.period, c.n, a.amount)
+	from advance a left join claim c on c.id = a.claim left join via p on p.id = c.peer
+	union all
+	select format('line_advance %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount)
+	from line_advance a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	union all
+	select format('write_off %s %s %s %s %s', p.host, coalesce(o.amount, 0), coalesce(o.lost, 0), o.state, o.proposed) from write_off o left join via p on p.id = o.peer
+	union all
+	select format('write_off_line %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, a.lost)
+	from write_off_line a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
 	select format('deposit %s %s %s', m.name, d.amount, d.reference) from deposit d left join who m on m.id = d.member
 	union all
@@ -65,9 +77,9 @@ const canonicalRows = `
 	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
 	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account
 	left join who dm on dm.id = d.owner and d.kind in ('means', 'earned', 'announced')
-	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
+	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	left join who cm on cm.id = c.owner and c.kind in ('means', 'earned', 'announced')
-	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
+	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	where t.phase in ('single', 'post')
 	) canonical order by line collate "C"`
 

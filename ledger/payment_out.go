@@ -51,7 +51,7 @@ func (l *Ledger) PaymentAnswered(ctx context.Context, a PaymentAnswer) error {
 	if err != nil {
 		return err
 	}
-	d := pair.TakeReceipt(p.decided(), paid, claims, a.Received)
+	d := pair.TakeReceipt(paid, claims, a.Received)
 	conflict, err := result(d)
 	w := &decided{Tx: tx, step: "payment", peer: p, open: open}
 	if err == nil {

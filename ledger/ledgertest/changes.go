@@ -195,6 +195,14 @@ func booked(kind string) string {
 	case strings.HasPrefix(kind, "payment"), strings.HasPrefix(kind, "receipt"), kind == "netting":
 		return "payment"
 	}
+	switch kind {
+	case "advance":
+		return "line_advance"
+	case "write_off", "advance_loss":
+		return "write_off_line"
+	case "repayment", "reinstatement", "advance_recovery":
+		return "line_allocation"
+	}
 	return map[string]string{"deposit": "deposit", "budget": "reservation", "earning": "earning", "claim": "claim", "adoption": "claim", "recovery": "claim",
 		"return": "share_return", "line": "claim_line", "allocation": "line_allocation", "withdrawal": "withdrawal"}[kind]
 }

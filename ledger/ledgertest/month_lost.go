@@ -105,12 +105,14 @@ func (m *Months) keepersNotice(amount int64, method string) ledger.PaymentNotice
 // accepted after that.
 func (m *Months) nettings() {
 	ctx := context.Background()
+	m.later()
 	m.must(m.B.Tick(ctx))
 	m.deliver()
 	m.net(func(y ledger.Payment) int64 { return y.Amount })
 	o, err := StrangersOffer(keeper, "c.example", "2026-11", 3, map[string]int64{"https://c.example/users/cora": cents(10)})
 	m.must(err)
 	m.must(m.C.ReceiveClaim(ctx, o))
+	m.later()
 	m.net(func(ledger.Payment) int64 { return 0 })
 	m.order(m.C, keeper)
 	n := m.keepersNotice(cents(10), "netting")
@@ -118,6 +120,9 @@ func (m *Months) nettings() {
 	m.must(m.C.ReceivePayment(ctx, n))
 	m.must(m.C.ClaimAnswered(ctx, ledger.ClaimAnswer{Host: keeper, IRI: m.C.Instance().ClaimIRI(keeper, "2026-11", "EUR", 3), Accepted: true}))
 }
+
+// later is when what was accepted is netted.
+func (m *Months) later() { m.Clock.Set(m.Clock.Now().Add(2 * time.Hour)) }
 
 // net lets c.example propose and e.example answer what it received.
 func (m *Months) net(received func(ledger.Payment) int64) {

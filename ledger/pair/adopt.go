@@ -13,9 +13,7 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 	c := k.Claim
 	switch {
 	case c != nil && c.Content != o.Content:
-		d = conflict("we have signed two contents of " + o.IRI)
-		d.Freeze = "we have signed two contents of " + o.IRI
-		return d
+		return contradicted("we have signed two contents of " + o.IRI)
 	case c == nil:
 		if d = adoptedOffer(k.Superseded, o); d.Fault != nil {
 			return d
@@ -26,19 +24,7 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 	if a == nil {
 		return d
 	}
-	return d.then(answered(p, *c, next, *a))
-}
-
-// answered takes a returned answer. While we reconcile, a refused claim waits for the successor that we may have
-// signed: Release offers one if none came back.
-func answered(p Peer, c Claim, next func() (int32, string), a Answer) Decision {
-	if !p.waits() || c.Answer != "" || a.Accepted {
-		p.Held = false
-		return TakeAnswer(p, c, next, a)
-	}
-	d, f := c.refused(a.Refusals)
-	d.Fault = f
-	return d
+	return d.then(TakeAnswer(p, *c, next, *a))
 }
 
 // adoptedOffer is a lost offer of ours as it stands again. What it owes comes from recovery, because the givers'
@@ -50,10 +36,17 @@ func adoptedOffer(old *Claim, o Offer) Decision {
 	c := Claim{IRI: o.IRI, Period: o.Period, N: o.N, Amount: o.Amount, Digest: o.Digest, Content: o.Content,
 		State: Offered, Lines: o.Lines, Supersedes: o.Supersedes, Adopted: true}
 	if o.Supersedes == "" {
-		return Decision{Restored: true, Claims: []Claim{c}, Post: []Posting{{Kind: Adopt, Key: c.IRI, Amount: c.Amount}}}
+		d := Decision{Restored: true, Claims: []Claim{c}, Post: []Posting{{Kind: Adopt, Key: c.IRI, Amount: c.Amount}}}
+		if planted("adoption-unbooked") {
+			d.Post = nil
+		}
+		return d
 	}
-	if old == nil || old.Answer != Reject {
+	switch {
+	case old == nil || old.Answer != Reject:
 		return fault(Reconciling, "its predecessor and the refusal come first")
+	case old.State == Superseded:
+		return contradicted("we have signed two successors of " + old.IRI)
 	}
 	before := *old
 	rest, _, f := before.without(before.Refusals)
@@ -96,6 +89,9 @@ func AdoptAnswer(k Known, o Offer, ours Answer) Decision {
 		d.Post = []Posting{{Kind: Announce, Key: c.IRI, Amount: c.Amount}}
 	}
 	if k.Claim != nil { // a tombstone: its successor is here, so we have refused it
+		if ours.Accepted {
+			return contradicted(o.IRI + " was accepted, and so was its successor")
+		}
 		c.Row, c.State = k.Claim.Row, Superseded
 	}
 	d.Claims = append(d.Claims, c.settled())

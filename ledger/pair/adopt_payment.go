@@ -14,16 +14,14 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 			return d
 		}
 	case known.Content != n.Content:
-		d = conflict("we have signed two contents of " + n.IRI)
-		d.Freeze = "we have signed two contents of " + n.IRI
-		return d
+		return contradicted("we have signed two contents of " + n.IRI)
 	default:
 		y = *known
 	}
 	if received == nil {
 		return d
 	}
-	answered := TakeReceipt(Peer{}, y, claims, *received)
+	answered := TakeReceipt(y, claims, *received)
 	if len(answered.Payments) == 0 {
 		answered.Payments = d.Payments
 	}
@@ -80,7 +78,7 @@ func AdoptReceipt(known *Payment, claims Claims, n Payment, received int64) Deci
 	case known != nil && known.Content != n.Content:
 		return noticedAgain(*known, n)
 	case known != nil && known.Answered():
-		return TakeReceipt(Peer{}, *known, claims, received) // the same, or it freezes
+		return TakeReceipt(*known, claims, received) // the same, or it freezes
 	case known != nil:
 		n = *known
 	default:

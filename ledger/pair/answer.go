@@ -15,11 +15,10 @@ type Answer struct {
 
 // TakeAnswer is what a home does with the answer to a claim of its own, whose lines and refusals c carries. The
 // first answer stands; a different one freezes the pair. Refused: the refused lines' money goes back, and a
-// successor offers the rest under the number next.
+// successor offers the rest under the number next; while we reconcile it waits, since we may have signed one: Release
+// offers it if none comes back. The answer itself doesn't wait: we sign nothing by it, and what comes back may need it.
 func TakeAnswer(p Peer, c Claim, next func() (n int32, iri string), a Answer) Decision {
 	switch {
-	case p.waits():
-		return waiting()
 	case c.Incoming || c.State == Draft || c.State == Replaced:
 		return fault("malformed", "no offer of ours: "+a.Claim)
 	case c.Answer != "" && !planted("second-answer"):
@@ -29,8 +28,11 @@ func TakeAnswer(p Peer, c Claim, next func() (n int32, iri string), a Answer) De
 		return Decision{Claims: []Claim{c.settled()}}
 	}
 	d, f := c.refused(a.Refusals)
-	if f != nil {
+	switch {
+	case f != nil:
 		return Decision{Fault: f}
+	case p.waits():
+		return d
 	}
 	return d.succeed(next)
 }
@@ -62,7 +64,7 @@ func (d Decision) succeed(next func() (int32, string)) Decision {
 // back says where the money of refused lines goes: to its givers, or, where the offer came back after a restore
 // and the books may know other givers, to recovery.
 func (c Claim) back() Movement {
-	if c.Adopted {
+	if c.Adopted && !planted("adopted-to-givers") {
 		return Recover
 	}
 	return GiveBack

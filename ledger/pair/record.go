@@ -170,4 +170,7 @@ func waiting() Decision {
 
 func fault(code, detail string) Decision { return Decision{Fault: &Fault{Code: code, Detail: detail}} }
 
+// contradicted is a conflict that freezes the pair.
+func contradicted(detail string) Decision { return Decision{Conflict: detail, Freeze: detail} }
+
 func conflict(detail string) Decision { return Decision{Conflict: detail} }

@@ -71,8 +71,8 @@ func Compare(s Standing, ours []Record, balance int64, theirs Statement) Compari
 	if c.Agreed && balance != -theirs.Balance {
 		c.Freeze = fmt.Sprintf("same documents, other balance: %d here, %d there", balance, -theirs.Balance)
 	}
-	fresh := s.Asked != "" && theirs.InReplyTo == s.Asked && !c.Restored
-	if c.Standing.Held && fresh && !c.Lost {
+	fresh := s.Asked != "" && (theirs.InReplyTo == s.Asked || planted("release-unasked")) && !c.Restored
+	if c.Standing.Held && fresh && (!c.Lost || planted("release-lacking")) {
 		c.Standing.Held, c.Released = false, true
 	}
 	if planted("contradiction-blind") {

@@ -16,6 +16,7 @@ func (w *world) judge() {
 				continue
 			}
 			w.judgeSide(h, peer.no)
+			w.judgeChains(h, peer.no)
 			if !peer.liar {
 				w.judgeFreeze(h, peer)
 				w.judgeAlive(h, peer)
@@ -37,27 +38,14 @@ func (w *world) judgeBooks(h *host) {
 			w.violation(h.name, "a giver's means are overdrawn by %d", m)
 		}
 	}
-	inBank := b.bank + b.suspense
 	for i := range b.sides {
 		s := &b.sides[i]
 		sum += s.payable + s.receivable + s.announced + s.credit
-		for _, y := range s.payments {
-			if !y.Incoming && y.Method != pair.Netting && y.State == pair.Sent {
-				inBank -= y.Amount // on its way
-			}
-		}
 	}
 	if sum != 0 || b.clearing != 0 {
 		w.violation(h.name, "the accounts sum to %d, clearing %d", sum, b.clearing)
 	}
-	entries := int64(0)
-	for i, e := range w.bank.journals[h.no] {
-		if e.peer < 0 || h.books.entries[i].suspense == 0 {
-			continue
-		}
-		entries += h.books.entries[i].suspense
-	}
-	_ = entries
+	w.judgeBank(h)
 	for _, m := range b.months {
 		left := m.budget - m.rolled
 		for _, s := range b.shares {
@@ -68,6 +56,46 @@ func (w *world) judgeBooks(h *host) {
 		if left != 0 {
 			w.violation(h.name, "%s of giver %d: %d micro-units of the budget are nowhere", m.period, m.giver, left)
 		}
+	}
+}
+
+// judgeBank: what the bank says is what the books say, but for suspense and for payments that nobody has answered.
+func (w *world) judgeBank(h *host) {
+	w.importJournal(h)
+	b, open := h.books, int64(0)
+	for _, e := range w.bank.journals[h.no] {
+		if e.peer < 0 {
+			continue
+		}
+		y := b.sides[e.peer].byReference(e.reference, e.incoming)
+		switch {
+		case y == nil || y.Answered() || y.State == pair.Cancelled:
+		case e.incoming:
+			open -= e.amount
+		default:
+			open += e.amount
+		}
+	}
+	if real := w.bank.balance(h.no); b.bank != real+open {
+		w.violation(h.name, "the bank has %d, the books %d, suspense %d, %d unanswered", real, b.bank, b.suspense, open)
+	}
+}
+
+// judgeChains: of a claim and its successor at most one is owed, and an honest host owes a peer one claim for a month.
+func (w *world) judgeChains(h *host, peer int) {
+	s := &h.books.sides[peer]
+	who, months := h.name+" towards "+hostName(peer), map[string]string{}
+	for _, c := range s.claims {
+		if old := s.claim(c.Supersedes); old != nil && old.Binding() {
+			w.violation(who, "%s is owed although %s replaces it", old.IRI, c.IRI)
+		}
+		if c.Incoming || c.State == pair.Superseded || c.State == pair.Replaced {
+			continue
+		}
+		if other := months[c.Period]; other != "" {
+			w.violation(who, "%s is offered twice: %s, %s", c.Period, other, c.IRI)
+		}
+		months[c.Period] = c.IRI
 	}
 }
 

@@ -26,7 +26,7 @@ func (w *world) commit(h *host, peer int, d pair.Decision) {
 	}
 	if d.Restored {
 		w.say("%s knows now that it lost what it had signed for %s", h.name, hostName(peer))
-		w.hold(h, peer)
+		w.restored(h, peer)
 	}
 }
 
@@ -74,14 +74,14 @@ func (w *world) tell(h *host, peer int, m pair.Message) {
 		c.Content, c.Digest, c.Allocated, c.Paid = d.offer.Content, d.offer.Digest, 0, 0
 		s.claims[c.Row-1] = *c
 	case pair.TellClaimAnswer:
-		d = &document{kind: claimAnswer, author: h.no, to: peer, id: c.IRI, answer: pair.Answer{Claim: c.IRI,
+		d = &document{kind: claimAnswer, author: h.no, to: peer, id: c.IRI, of: c.Content, answer: pair.Answer{Claim: c.IRI,
 			Accepted: c.Answer == pair.Accept, Refusals: c.Refusals}}
 	case pair.TellPayment:
 		d = sealPayment(h.no, peer, *y, w.now/day)
 		y.Content = d.payment.Content
 		s.payments[y.Row-1].Payment = *y
 	case pair.TellPaymentAnswer:
-		d = &document{kind: paymentAnswer, author: h.no, to: peer, id: y.IRI, received: y.Received}
+		d = &document{kind: paymentAnswer, author: h.no, to: peer, id: y.IRI, of: y.Content, received: y.Received}
 	}
 	w.enqueue(h, job{to: peer, kind: d.kind, document: h.keep(d)})
 }

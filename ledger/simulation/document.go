@@ -20,6 +20,7 @@ type document struct {
 	answer     pair.Answer
 	payment    *pair.Payment // allocations as the author sees them
 	received   int64
+	of         string // of an answer: the content that it answers
 	statement  *pair.Statement
 }
 
@@ -36,6 +37,17 @@ const (
 
 func (k kind) String() string {
 	return [...]string{"claim", "answer to claim", "payment", "answer to payment", "statement", "return"}[k]
+}
+
+// content is the hash of what a document says; "" of an answer.
+func (d *document) content() string {
+	switch {
+	case d.offer != nil:
+		return d.offer.Content
+	case d.payment != nil:
+		return d.payment.Content
+	}
+	return ""
 }
 
 // key is where a document is kept.

@@ -23,6 +23,7 @@ func (w *world) take(h *host, m *message) (acknowledged, ok bool) {
 		return false, true
 	}
 	w.commit(h, m.from, d)
+	w.watchContent(h, m)
 	if d.Conflict == "" {
 		h.keep(m.document)
 		if m.answer != nil {
@@ -66,7 +67,7 @@ func (w *world) decide(h *host, m *message) pair.Decision {
 		if y == nil || y.Incoming {
 			return pair.Decision{Fault: &pair.Fault{Code: "unknown-payment", Detail: d.id}}
 		}
-		return pair.TakeReceipt(p, *y, s.claim, d.received)
+		return pair.TakeReceipt(*y, s.claim, d.received)
 	}
 }
 
@@ -103,7 +104,7 @@ func (w *world) adopt(h *host, m *message) pair.Decision {
 	p, s, d, a := h.peer(m.from), &h.books.sides[m.from], m.document, m.answer
 	ours := d.author == h.no && d.to == m.from
 	switch {
-	case !ours && (d.author != m.from || d.to != h.no || a == nil || a.author != h.no),
+	case !ours && (d.author != m.from || d.to != h.no || a == nil || a.author != h.no || a.of != d.content()),
 		ours && a != nil && a.author != m.from, a != nil && a.id != d.id:
 		return pair.Decision{Conflict: "not both of these are ours"}
 	case d.kind == claimDocument && ours:

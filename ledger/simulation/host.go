@@ -32,27 +32,33 @@ func (h *host) peer(no int) pair.Peer {
 	return pair.Peer{Host: hostName(no), Frozen: s.frozen, Held: s.standing.Held}
 }
 
-// start brings a host up: it holds everything until statements are compared, and asks for that.
+// start brings a host up: it holds everything for peers with whom it has exchanged statements until these are
+// compared, and asks for that.
 func (w *world) start(h *host) {
 	h.up = true
 	h.epoch++
 	w.say("%s starts", h.name)
-	for _, peer := range w.hosts {
-		if peer != h {
-			h.books.sides[peer.no].standing.Held = true
-			w.makeStatement(h, peer.no, "")
-		}
-	}
+	w.hold(h, true)
 	for _, j := range h.books.outbox {
 		w.at(w.now+w.within(hour), event{kind: attempting, host: int16(h.no), n: j.id, epoch: h.epoch})
 	}
 }
 
-// hold makes a host that runs reconcile with one peer first.
-func (w *world) hold(h *host, peer int) {
-	s := &h.books.sides[peer]
-	s.standing.Held = true
+// hold has a host reconcile with all its peers that aren't held yet; when it starts, with these again.
+func (w *world) hold(h *host, starts bool) {
+	for peer := range h.books.sides {
+		if s := &h.books.sides[peer]; s.standing.Seen > 0 && (starts || !s.standing.Held) {
+			s.standing.Held, s.standing.Asked = true, ""
+			w.makeStatement(h, peer, "")
+		}
+	}
+}
+
+// restored has a host that has lost what it signed ask all.
+func (w *world) restored(h *host, peer int) {
+	h.books.sides[peer].standing.Held = true
 	w.makeStatement(h, peer, "")
+	w.hold(h, false)
 }
 
 // crashes draws whether a host dies now. What isn't committed is gone.

@@ -16,7 +16,8 @@ func (w *world) lie(h *host) {
 		return
 	}
 	lies := []func(*host, int) []*document{w.otherAmounts, w.wrongSums, w.wrongDigest, w.strangers, w.supersedeAccepted,
-		w.otherAnswer, w.overpay, w.crossNettings, w.falseStatement, w.otherReceipt, w.replay, w.wildSequence}
+		w.otherAnswer, w.overpay, w.crossNettings, w.falseStatement, w.otherReceipt, w.replay, w.wildSequence,
+		w.successorFirst, w.otherReturn}
 	for _, d := range lies[w.rng.IntN(len(lies))](h, victim) {
 		w.result.Lies++
 		w.say("%s lies to %s: %s %s", h.name, hostName(victim), d.kind, d.id)
@@ -95,6 +96,27 @@ func (w *world) supersedeAccepted(h *host, victim int) []*document {
 	c.Supersedes, c.N = c.IRI, int32(50+w.serial()%1000)
 	c.IRI = claimIRI(h.no, victim, c.Period, c.N)
 	return []*document{newOffer(h.no, victim, *c)}
+}
+
+// successorFirst replaces a claim that the victim hasn't seen, and then sends it.
+func (w *world) successorFirst(h *host, victim int) []*document {
+	first := w.invented(h, victim)
+	second := first
+	second.Supersedes, second.N = first.IRI, first.N+1
+	second.IRI = claimIRI(h.no, victim, second.Period, second.N)
+	return []*document{newOffer(h.no, victim, second), newOffer(h.no, victim, first)}
+}
+
+// otherReturn returns an offer of its own with other amounts, and the victim's answer to the first ones.
+func (w *world) otherReturn(h *host, victim int) []*document {
+	for _, d := range w.otherAmounts(h, victim) {
+		if a := h.books.documents[d.id+"#answer"]; a != nil {
+			w.result.Lies++
+			w.say("%s lies to %s: returns %s", h.name, hostName(victim), d.id)
+			w.send(message{from: h.no, to: victim, kind: returned, document: d, answer: a})
+		}
+	}
+	return nil
 }
 
 // otherAnswer answers a claim a second time.

@@ -107,16 +107,19 @@ func addLine(lines []pair.Line, payee string, amount int64) []pair.Line {
 	return slices.Insert(lines, at, pair.Line{Payee: payee, Amount: amount})
 }
 
-// claim offers what a month owes a peer's payees, or drafts it while we reconcile.
+// claim drafts what a month owes a peer's payees. What waits for nothing is offered at once, by the same rule as what
+// has waited: an own offer for this month may have come back before the month was settled again.
 func (w *world) claim(h *host, peer int, period string, lines []pair.Line) {
 	s := &h.books.sides[peer]
 	c := pair.Claim{Period: period, Amount: sumOf(lines), State: pair.Draft, Lines: lines}
 	move(&h.books.clearing, &s.payable, c.Amount)
-	d := pair.Decision{Claims: []pair.Claim{c}}
-	if !s.standing.Held {
-		d.Claims[0].State = pair.Offered
-		d.Claims[0].N, d.Claims[0].IRI = h.next(peer, period)
-		d.Tell = []pair.Message{{What: pair.TellClaim, Key: d.Claims[0].IRI}}
+	w.commit(h, peer, pair.Decision{Claims: []pair.Claim{c}})
+	switch {
+	case s.standing.Held:
+	case pair.Planted("offered-at-once"):
+		c = s.claims[len(s.claims)-1]
+		w.commit(h, peer, pair.Release([]pair.Claim{c}, nil, nil, func(period string) (int32, string) { return h.next(peer, period) }))
+	default:
+		w.release(h, peer)
 	}
-	w.commit(h, peer, d)
 }

@@ -11,7 +11,7 @@ import (
 // tellAll makes the day's statements.
 func (w *world) tellAll(h *host) {
 	for _, peer := range w.hosts {
-		if peer != h && (!w.quiet() || w.now/day%4 == 0) {
+		if s := &h.books.sides[peer.no]; len(s.claims) > 0 && (!w.quiet() || w.now/day%4 == 0) {
 			w.makeStatement(h, peer.no, "")
 		}
 	}
@@ -22,8 +22,11 @@ func (w *world) tellAll(h *host) {
 func (w *world) makeStatement(h *host, peer int, inReplyTo string) {
 	s := &h.books.sides[peer]
 	s.standing.Sent++
-	records := h.records(peer)
 	id := h.name + "/statements/" + strconv.FormatInt(w.serial(), 10)
+	if pair.Planted("statement-counted") {
+		id = h.name + "/statements/" + hostName(peer) + "/" + strconv.FormatInt(s.standing.Sent, 10)
+	}
+	records := h.records(peer)
 	d := &document{kind: statement, author: h.no, to: peer, id: id,
 		statement: &pair.Statement{ID: id, InReplyTo: inReplyTo, Sequence: s.standing.Sent, Seen: s.standing.Seen,
 			Records: records[1], Balance: s.balance}}
@@ -102,6 +105,7 @@ func (w *world) compare(h *host, peer int, d *document) {
 		s.frozen = c.Freeze
 		w.say("%s freezes %s: %s", h.name, hostName(peer), c.Freeze)
 	}
+	w.watchRecords(h, peer, d.statement.Records)
 	for _, r := range c.Return {
 		w.giveReturn(h, peer, r)
 	}
@@ -116,18 +120,26 @@ func (w *world) compare(h *host, peer int, d *document) {
 	}
 }
 
-// giveReturn sends the peer what it lacks, unless it is on its way already.
+// giveReturn sends the peer what it lacks, unless it is on its way already: what it has signed and lost as an
+// envelope of all that there is, else the part that has not come.
 func (w *world) giveReturn(h *host, peer int, r pair.Return) {
-	j := job{to: peer, kind: returned, document: h.books.documents[r.ID]}
-	if r.Answer {
-		j.answer = h.books.documents[r.ID+"#answer"]
+	j := job{to: peer, document: h.books.documents[r.ID]}
+	answer := h.books.documents[r.ID+"#answer"]
+	switch {
+	case r.Lost:
+		j.kind, j.answer = returned, answer
+	case r.Part == pair.Answered:
+		j.document = answer
 	}
-	if j.document == nil || r.Answer && j.answer == nil {
+	if j.document != nil && !r.Lost {
+		j.kind = j.document.kind
+	}
+	if j.document == nil {
 		w.violation(pairOf(h.no, peer), "%s is on record without its document", r.ID)
 		return
 	}
 	for _, other := range h.books.outbox {
-		if other.to == peer && other.kind == returned && other.document == j.document && other.answer == j.answer {
+		if other.to == peer && other.kind == j.kind && other.document == j.document && other.answer == j.answer {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -55,10 +56,18 @@ var kinds = []kind{
 		select id, peer, peer, amount, null::bigint, '', '', created_at, null::timestamptz
 		from claim where direction = 'out' and supersedes is null and adopted order by id`,
 		single("recovery", "payable")},
-	{"allocation", "line_allocation", `
-		select x.id, coalesce(l.member, 0), coalesce(l.member, 0), x.amount, null::bigint, '', '', y.answered_at, null::timestamptz
-		from line_allocation x left join claim_line l on l.id = x.line left join payment y on y.id = x.payment
-		where l.id is null or l.member is not null order by x.id`,
+	{"advance", "line_advance", `
+		select x.id, coalesce(c.peer, 0), coalesce(l.member, 0), x.amount, null::bigint, '', '', v.created_at, null::timestamptz
+		from line_advance x left join claim_line l on l.id = x.line left join claim c on c.id = l.claim left join advance v on v.id = x.advance
+		order by x.id`,
+		single("advance", "earned")},
+	{"advance_loss", "write_off_line", `
+		select x.id, 0::bigint, coalesce(o.peer, 0), x.lost, null::bigint, '', '', o.decided_at, null::timestamptz
+		from write_off_line x left join write_off o on o.id = x.write_off where x.lost > 0 order by x.id`,
+		single("loss", "advance")},
+	{"advance_recovery", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), 0::bigint", "x.recovered"), single("advance", "loss")},
+	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(l.member, 0)",
+		"case when l.id is not null and l.member is null then 0 else x.amount - x.repaid end"), // nobody's money stands in recovery
 		single("announced", "earned")},
 	{"budget", "reservation", `
 		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
@@ -93,6 +102,10 @@ var kinds = []kind{
 		from claim c join claim_line l on l.claim = c.id and l.refused is not null
 		where c.direction = 'out' and c.adopted group by c.id order by 1`,
 		single("payable", "recovery")},
+	{"reinstatement", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), coalesce(l.member, 0)", "x.reinstated"),
+		single("receivable", "announced")},
+	{"repayment", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(c.peer, 0)", "x.repaid"),
+		single("announced", "advance")},
 	{"return", "share_return", `
 		select b.id, coalesce(c.peer, 0), b.giver, b.amount, null::bigint, '', '', b.created_at, null::timestamptz
 		from share_return b left join claim c on c.id = b.claim order by b.id`,
@@ -100,10 +113,19 @@ var kinds = []kind{
 	{"withdrawal", "withdrawal", `
 		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal order by id`,
 		withdrawalCalls},
+	{"write_off", "write_off_line", `
+		select x.id, coalesce(l.member, 0), coalesce(o.peer, 0), x.amount, null::bigint, '', '', o.decided_at, null::timestamptz
+		from write_off_line x left join claim_line l on l.id = x.line left join write_off o on o.id = x.write_off order by x.id`,
+		single("announced", "receivable")},
 }
 
 // What came back answered after a restore is in a state of its own here. Whose a netting is stands for its month.
 const (
+	// linePayments are allocations to lines, with owners of accounts and an amount to be filled in.
+	linePayments = `
+		select x.id, %[1]s, %[2]s, null::bigint, '', '', y.answered_at, null::timestamptz
+		from line_allocation x left join claim_line l on l.id = x.line left join claim c on c.id = l.claim left join payment y on y.id = x.payment
+		where %[2]s > 0 order by x.id`
 	outPayments = `
 		select id, peer, 0::bigint, amount, received, case when adopted then 'returned' else state end, '', created_at, answered_at
 		from payment where direction = 'out' and method <> 'netting' order by id`

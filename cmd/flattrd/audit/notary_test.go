@@ -75,6 +75,8 @@ func (n *notary) register() {
 	peers, err := n.i.PeerPositions(context.Background())
 	n.must(err)
 	for _, p := range peers {
+		n.exec(`update peer set accounting_key = $2 where host = $1 and accounting_key <> ''`, p.Host, n.multikey(p.Host))
+		n.exec(`update peer_key set key = $2 where peer = $1`, p.ID, n.multikey(p.Host))
 		_, err := n.i.PinPeer(context.Background(), ledger.PeerIdentity{Host: p.Host, Actor: actorOf(p.Host),
 			Inbox: "https://" + p.Host + "/inbox", AccountingKey: n.multikey(p.Host), AccountingKeyID: actorOf(p.Host) + "#accounting-key"})
 		n.must(err)
