@@ -7,7 +7,7 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 	y := n
 	switch {
 	case known == nil, known.State == Ordered:
-		if d = n.resent(known, claims, received); d.Fault != nil {
+		if d = n.resent(known, claims, received); d.Fault != nil || d.Freeze != "" {
 			return d
 		}
 		if y = d.Payments[0]; y.Answered() {
@@ -43,8 +43,8 @@ func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision
 	if received != nil {
 		takes = min(*received, y.Amount)
 	}
-	if f := y.again(claims, false, takes); f != nil {
-		return Decision{Fault: f}
+	if d := y.again(claims, false, takes); d.Fault != nil || d.Freeze != "" {
+		return d
 	}
 	if takes == 0 {
 		y.State = NotReceived
@@ -54,21 +54,21 @@ func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision
 }
 
 // again holds a payment that comes back to the claims that it names, on the payer's side or the payees', and for a
-// netting on both. So much of it takes effect.
-func (y Payment) again(claims Claims, incoming bool, takes int64) *Fault {
+// netting on both. So much of it takes effect. If another payment has taken that meanwhile, the same debt was paid
+// twice, and operators must talk.
+func (y Payment) again(claims Claims, incoming bool, takes int64) Decision {
 	for _, side := range []bool{incoming, !incoming} {
 		if side != incoming && y.Method != Netting {
 			continue
 		}
-		f := y.names(claims, side)
-		if f == nil {
-			f = y.room(claims, side, takes)
+		if f := y.names(claims, side); f != nil {
+			return fault(Reconciling, "its claims come first: "+f.Detail)
 		}
-		if f != nil {
-			return &Fault{Reconciling, "its claims come first: " + f.Detail}
+		if f := y.room(claims, side, takes); f != nil {
+			return contradicted(y.IRI + " came back, and another pays the same: " + f.Detail)
 		}
 	}
-	return nil
+	return Decision{}
 }
 
 // AdoptReceipt takes our own answer to a payment of the peer's back, with the payment.
@@ -82,8 +82,8 @@ func AdoptReceipt(known *Payment, claims Claims, n Payment, received int64) Deci
 	case known != nil:
 		n = *known
 	default:
-		if f := n.again(claims, true, received); f != nil {
-			return Decision{Fault: f}
+		if d := n.again(claims, true, received); d.Fault != nil || d.Freeze != "" {
+			return d
 		}
 	}
 	n.State = Announced
