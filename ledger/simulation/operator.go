@@ -130,7 +130,7 @@ func (w *world) placeOrders(h *host, peer int) {
 			w.act(h, peer, "cancel", pair.Cancel(y))
 			continue
 		}
-		if s.standing.Held || !known && w.inDoubt(h, peer) && !pair.Planted("paid-in-doubt") {
+		if s.standing.Held || !known && w.inDoubt(h, peer) {
 			continue
 		}
 		w.order(h.no, peer, y.Reference, y.Amount)
@@ -144,8 +144,11 @@ func (w *world) placeOrders(h *host, peer int) {
 // pay prepares a payment of what is owed.
 func (w *world) pay(h *host, peer int) {
 	s := &h.books.sides[peer]
+	if w.quiet() || !w.chance(400) {
+		return
+	}
 	claims := s.open(false)
-	if _, amount := pair.Allocate(claims); w.quiet() || amount < 1_000_000 || !w.chance(400) || w.inDoubt(h, peer) {
+	if _, amount := pair.Allocate(claims); amount < 1_000_000 || w.inDoubt(h, peer) {
 		return
 	}
 	reference := "R" + strconv.FormatInt(w.serial(), 10)

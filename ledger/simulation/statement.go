@@ -23,9 +23,6 @@ func (w *world) makeStatement(h *host, peer int, inReplyTo string) {
 	s := &h.books.sides[peer]
 	s.standing.Sent++
 	id := h.name + "/statements/" + strconv.FormatInt(w.serial(), 10)
-	if pair.Planted("statement-counted") {
-		id = h.name + "/statements/" + hostName(peer) + "/" + strconv.FormatInt(s.standing.Sent, 10)
-	}
 	records := h.records(peer)
 	d := &document{kind: statement, author: h.no, to: peer, id: id,
 		statement: &pair.Statement{ID: id, InReplyTo: inReplyTo, Sequence: s.standing.Sent, Seen: s.standing.Seen,
@@ -105,7 +102,9 @@ func (w *world) compare(h *host, peer int, d *document) {
 		s.frozen = c.Freeze
 		w.say("%s freezes %s: %s", h.name, hostName(peer), c.Freeze)
 	}
-	w.watchRecords(h, peer, d.statement.Records)
+	if !c.Agreed {
+		w.watchRecords(h, peer, d.statement.Records)
+	}
 	for _, r := range c.Return {
 		w.giveReturn(h, peer, r)
 	}
