@@ -94,6 +94,9 @@ func (w *world) compare(h *host, peer int, d *document) {
 			hostName(peer), h.name, d.id, d.statement.InReplyTo, c.Lost, c.Restored, c.Released, c.Agreed, len(c.Return))
 	}
 	w.note(h, "statement", d.id, int64(len(c.Return)))
+	if c.Released {
+		w.watchRelease(h, peer, d.statement)
+	}
 	s.standing = c.Standing
 	if c.Fault != nil {
 		return
