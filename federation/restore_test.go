@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestRestores(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			weather := rough(seed)
-			weather.Repeat = 2
+			weather.Repeat, weather.Restores = 2, true
 			s := setStage(t, newPlan(seed), weather)
 			defer s.Close()
 			s.playRestored(newPlan(seed))
@@ -144,7 +145,7 @@ func (s *stage) agree(agreed, frozen, held *atomic.Int64) {
 			default:
 				agreed.Add(1)
 				if diff := differ(mine, theirs); diff != "" {
-					s.t.Errorf("%s and %s differ in silence: %s", a.Name, b.Name, diff)
+					s.t.Errorf("%s and %s differ in silence: %s\nundelivered: %s", a.Name, b.Name, diff, strings.Join(s.Network.Undelivered(), "\n"))
 				}
 			}
 		}

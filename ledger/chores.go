@@ -9,7 +9,10 @@ type Chores struct {
 	Announced   int64 // payments that should have arrived
 	Unmet       int64 // peers whose key nobody has compared
 	Frozen      int64 // peers
+	Held        int64 // peers whose key has changed without proof
+	WriteOffs   int64 // proposed, which wait for another operator
 	Due         int64 `db:"-"` // peers to whom a payment can be prepared
+	Alarms      int64 `db:"-"` // peers whose advance limit is nearly used up
 }
 
 // Nothing tells whether all is done.
@@ -22,7 +25,9 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 		  (select count(*) from payment where state = 'ordered') as ordered,
 		  (select count(*) from payment where state = 'announced') as announced,
 		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
-		  (select count(*) from peer where frozen_at is not null) as frozen`))
+		  (select count(*) from peer where frozen_at is not null) as frozen,
+		  (select count(*) from peer where key_held_at is not null) as held,
+		  (select count(*) from write_off where state = 'proposed') as write_offs`))
 	if err != nil {
 		return c, err
 	}
@@ -30,6 +35,9 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 	for _, p := range peers {
 		if p.Ready() {
 			c.Due++
+		}
+		if p.Alarm() {
+			c.Alarms++
 		}
 	}
 	return c, err

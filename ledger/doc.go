@@ -23,6 +23,9 @@
 // pays by bank (Payment, with allocations to claims); what the other side confirms as arrived becomes
 // available to the payees, who withdraw it (Withdrawal).
 //
+// Operators answer for each peer: its key, what of its debts is advanced (SetAdvanceLimit, advance), what is given up
+// by two of them (WriteOff), what is disputed, and what happened (PeerEvent).
+//
 // # Accounts
 //
 //	bank D         money at the operator's bank
@@ -34,6 +37,8 @@
 //	announced C    accepted for a payee, unpaid      per member
 //	peer_credit C  a peer paid more than it owed     per peer
 //	suspense       sent by bank, not acknowledged
+//	advance D      available to payees, not paid by the peer yet    per peer
+//	loss D         lost by this instance
 //
 // # Invariants, and where each is enforced
 //

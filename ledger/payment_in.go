@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fedflattr/flattrd/ledger/journal"
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
@@ -50,8 +49,10 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.lockID(ctx, "claims of "+n.Host); err != nil {
-		return err
+	for _, key := range []string{"claims of ", paymentsWith} {
+		if err := tx.lockID(ctx, key+n.Host); err != nil {
+			return err
+		}
 	}
 	known, err := tx.paymentOnRecord(ctx, p, n.IRI)
 	if err != nil {
@@ -141,41 +142,4 @@ func (l *Ledger) PaymentNotReceived(ctx context.Context, operator, id int64) err
 	return l.changePayment(ctx, operator, id, "in", func(p pair.Peer, y pair.Payment, _ pair.Claims) pair.Decision {
 		return pair.Miss(p, y)
 	})
-}
-
-// allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
-// what each line is still owed, and makes that available to the payees.
-func (tx *Tx) allocateLines(ctx context.Context, payment, claim, amount int64) ([]journal.Entry, error) {
-	type open struct {
-		ID     int64
-		Member *int64 // nil: lost with a database, its money stands in recovery
-		Open   int64
-	}
-	lines, err := rows[open](tx.Query(ctx, `
-		select l.id, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
-		from claim_line l left join line_allocation x on x.line = l.id
-		where l.claim = $1 group by l.id order by l.payee collate "C"`, claim))
-	if err != nil {
-		return nil, err
-	}
-	weights := make([]int64, len(lines))
-	for i, line := range lines {
-		weights[i] = line.Open
-	}
-	var entries []journal.Entry
-	for i, part := range SplitByWeight(amount, weights) {
-		if part == 0 {
-			continue
-		}
-		var id int64
-		if err := tx.QueryRow(ctx, `
-			insert into line_allocation (payment, claim, line, amount) values ($1, $2, $3, $4) returning id`,
-			payment, claim, lines[i].ID, part).Scan(&id); err != nil {
-			return nil, err
-		}
-		if who := lines[i].Member; who != nil {
-			entries = append(entries, single(kindAllocation, id, of(journal.Announced, *who), of(journal.Earned, *who), part)...)
-		}
-	}
-	return entries, nil
 }

@@ -217,7 +217,7 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 			p.HeldAt = nil
 			h.Released, err = tx.release(ctx, p)
 		}
-		if h.Freeze != "" || h.Restored {
+		if h.Freeze != "" && p.FrozenAt == nil || h.Restored {
 			tx.keep(theirs.ID, body, false) // evidence
 		}
 		return err

@@ -11,6 +11,7 @@ type Totals struct {
 	Bank, Receivable                                    int64 // what we own
 	Means, Announced, Earned, Payable, Credit, Clearing int64 // what we owe
 	Suspense                                            int64 // credit-side: what the bank moved and nobody acknowledged is negative
+	Loss                                                int64 // of this instance
 	Deposited, Withdrawn                                int64 // all that ever came in from, and went out to, members
 }
 
@@ -28,12 +29,13 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			select coalesce(sum(s) filter (where kind = 'bank'), 0)::bigint as bank,
 			  coalesce(sum(s) filter (where kind = 'receivable'), 0)::bigint as receivable,
 			  coalesce(sum(s) filter (where kind = 'means'), 0)::bigint as means,
-			  coalesce(sum(s) filter (where kind = 'announced'), 0)::bigint as announced,
+			  (coalesce(sum(s) filter (where kind = 'announced'), 0) - coalesce(sum(s) filter (where kind = 'advance'), 0))::bigint as announced,
 			  coalesce(sum(s) filter (where kind = 'earned'), 0)::bigint as earned,
 			  coalesce(sum(s) filter (where kind = 'payable'), 0)::bigint as payable,
 			  coalesce(sum(s) filter (where kind = 'peer_credit'), 0)::bigint as credit,
 			  coalesce(sum(s) filter (where kind = 'clearing'), 0)::bigint as clearing,
 			  coalesce(sum(s) filter (where kind = 'suspense'), 0)::bigint as suspense,
+			  coalesce(sum(s) filter (where kind = 'loss'), 0)::bigint as loss,
 			  coalesce((select sum(amount) from deposit), 0)::bigint as deposited,
 			  coalesce((select sum(amount) from withdrawal where state = 'paid'), 0)::bigint as withdrawn
 			from b`))

@@ -147,6 +147,11 @@ func builtKeys(t *testing.T) map[string]string {
 	add("source.", "", "pledged", "available", ledger.ClaimTaken, ledger.Confirmed)
 	add("payment.", "", "ordered", "sent", "announced", "confirmed", "not_received", "cancelled")
 	add("withdrawal.", "", "requested", "paid", "refused")
+	add("outcome.", "", "ours", "theirs", "agreed", "dropped")
+	add("writeoff.", "", "proposed", "confirmed", "withdrawn")
+	add("peer.key.", "", "pinned", "rotated", "confirmed")
+	add("event.", "", "frozen", "unfrozen", "key-pinned", "key-confirmed", "key-rotated", "key-held", "key-adopted", "key-kept", "threshold",
+		"advance-limit", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
 	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}
 	add("kept.", "", kept...)
 	add("kept.", ".text", kept...)

@@ -29,6 +29,7 @@ type serveCommand struct {
 	Currency    string        `env:"FLATTRD_CURRENCY" default:"EUR" help:"ISO 4217 currency of the books."`
 	Reciprocity string        `env:"FLATTRD_RECIPROCITY" default:"required" enum:"off,required" help:"Whether only those who give may receive: off or required."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
+	NoNetting   bool          `env:"FLATTRD_NO_NETTING" help:"Have all that is owed paid by bank, even where both sides owe each other."`
 	Payto       string        `env:"FLATTRD_PAYTO" help:"payto: address (RFC 8905) that other instances pay to."`
 	PayIn       string        `env:"FLATTRD_PAY_IN" help:"What givers are told about paying in: holder, IBAN, bank; one a line."`
 	Listen      string        `env:"FLATTRD_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on, behind a proxy that ends TLS."`
@@ -152,7 +153,7 @@ func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	}
 	defer pool.Close()
 	i, err := newInstance(ctx, parts{pool: pool, inst: inst, now: c.Hooks.now(), client: client,
-		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, payIn: c.PayIn})
+		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, payIn: c.PayIn, noNetting: c.NoNetting})
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (w *World) Restore(b Backup) {
 	}
 	i.Reopen(b.name)
 	w.serveOn(i)
-	w.must(i.Started(context.Background()))
+	w.must(i.Server.Start(context.Background()))
 	w.Network.collect(i)
 }
 
