@@ -11,9 +11,20 @@ import (
 // tellAll makes the day's statements.
 func (w *world) tellAll(h *host) {
 	for _, peer := range w.hosts {
+		h.books.sides[peer.no].heldAt(w.now)
 		if s := &h.books.sides[peer.no]; len(s.claims) > 0 && (!w.quiet() || w.now/day%4 == 0) {
 			w.makeStatement(h, peer.no, "")
 		}
+	}
+}
+
+// heldAt notes since when a side is held.
+func (s *side) heldAt(now int64) {
+	switch {
+	case !s.standing.Held:
+		s.held = 0
+	case s.held == 0:
+		s.held = now
 	}
 }
 
@@ -94,7 +105,7 @@ func (w *world) compare(h *host, peer int, d *document) {
 			hostName(peer), h.name, d.id, d.statement.InReplyTo, c.Lost, c.Restored, c.Released, c.Agreed, len(c.Return))
 	}
 	w.note(h, "statement", d.id, int64(len(c.Return)))
-	if c.Released {
+	if c.Released && s.frozen == "" {
 		w.watchRelease(h, peer, d.statement)
 	}
 	s.standing = c.Standing
