@@ -125,7 +125,7 @@ const (
 	linePayments = `
 		select x.id, %[1]s, %[2]s, null::bigint, '', '', y.answered_at, null::timestamptz
 		from line_allocation x left join claim_line l on l.id = x.line left join claim c on c.id = l.claim left join payment y on y.id = x.payment
-		where %[2]s > 0 order by x.id`
+		where %[2]s > 0 and (l.id is null or l.member is not null) order by x.id`
 	outPayments = `
 		select id, peer, 0::bigint, amount, received, case when adopted then 'returned' else state end, '', created_at, answered_at
 		from payment where direction = 'out' and method <> 'netting' order by id`
