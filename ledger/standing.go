@@ -288,8 +288,17 @@ func (l *Ledger) Started(ctx context.Context) error {
 	return l.tx(ctx, func(tx *Tx) error {
 		return tx.tellEach(ctx, `
 			update standing s set held_at = coalesce(held_at, $1), asked = '' from peer p
-			where p.id = s.peer and s.seen > 0 returning p.host`, tx.at)
+			where p.id = s.peer and (s.seen > 0 or s.held_at is not null) returning p.host`, tx.at)
 	})
+}
+
+// Restored holds everything that would be signed for any peer: to call on a database that was put back, before an
+// instance starts on it.
+func (l *Ledger) Restored(ctx context.Context) error {
+	_, err := l.pool.Exec(ctx, `
+		insert into standing as s (peer, held_at) select id, $1 from peer
+		on conflict (peer) do update set held_at = coalesce(s.held_at, $1)`, l.Now())
+	return err
 }
 
 // stateDaily has every peer with whom there is something on record told a statement, once a day.
