@@ -339,6 +339,9 @@ func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host string) e
 		if p.HeldAt == nil {
 			return refused("host", "not-held")
 		}
+		if err := tx.note(ctx, p.ID, "released", "", operator); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `update standing set held_at = null where peer = $1`, p.ID); err != nil {
 			return err
 		}

@@ -128,7 +128,7 @@ create table peer_event (
   id bigint generated always as identity primary key,
   peer bigint not null references peer (id),
   kind text not null check (kind in ('frozen','unfrozen','key-pinned','key-confirmed','key-rotated','key-held',
-    'key-adopted','key-kept','threshold','advance-limit',
+    'key-adopted','key-kept','threshold','advance-limit','released',
     'write-off-proposed','write-off-confirmed','write-off-withdrawn')),
   note text not null default '',
   operator bigint references member (id),

@@ -161,6 +161,9 @@ func (s *Site) peerRoutes() []route {
 			}
 			return s.ledger.SetAdvanceLimit(r.Context(), operator, host, amount)
 		}),
+		step("release", "notice.released", func(_ url.Values, r *http.Request, operator int64, host string) error {
+			return s.ledger.ReleasePeer(r.Context(), operator, host)
+		}),
 		step("freeze", "notice.frozen", func(f url.Values, r *http.Request, operator int64, host string) error {
 			return s.ledger.FreezePeer(r.Context(), operator, host, f.Get("note"))
 		}),
