@@ -66,7 +66,8 @@ var kinds = []kind{
 		from write_off_line x left join write_off o on o.id = x.write_off where x.lost > 0 order by x.id`,
 		single("loss", "advance")},
 	{"advance_recovery", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), 0::bigint", "x.recovered"), single("advance", "loss")},
-	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(l.member, 0)", "x.amount - x.repaid"),
+	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(l.member, 0)",
+		"case when l.id is null or l.member is not null then x.amount - x.repaid else 0 end"),
 		single("announced", "earned")},
 	{"budget", "reservation", `
 		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
