@@ -12,6 +12,7 @@ type Totals struct {
 	Means, Announced, Earned, Payable, Credit, Clearing int64 // what we owe
 	Suspense                                            int64 // credit-side: what the bank moved and nobody acknowledged is negative
 	Loss                                                int64 // of this instance
+	Recovery                                            int64 // credit-side: between what was signed before a restore and what the books say now
 	Deposited, Withdrawn                                int64 // all that ever came in from, and went out to, members
 }
 
@@ -36,6 +37,7 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			  coalesce(sum(s) filter (where kind = 'clearing'), 0)::bigint as clearing,
 			  coalesce(sum(s) filter (where kind = 'suspense'), 0)::bigint as suspense,
 			  coalesce(sum(s) filter (where kind = 'loss'), 0)::bigint as loss,
+			  coalesce(sum(s) filter (where kind = 'recovery'), 0)::bigint as recovery,
 			  coalesce((select sum(amount) from deposit), 0)::bigint as deposited,
 			  coalesce((select sum(amount) from withdrawal where state = 'paid'), 0)::bigint as withdrawn
 			from b`))

@@ -126,7 +126,7 @@ func TestEarned(t *testing.T) {
 		{"2026-12", "d.example", 3, 70_000, 0, 0, "accepted"},
 		{"2026-11", "a.example", 4, 875_000, 875_000, 0, "confirmed"},
 		{"2026-11", "b.example", 1, 250_000, 250_000, 0, "available"},
-		{"2026-11", "c.example", 1, 250_000, 0, 0, "accepted"},
+		{"2026-11", "c.example", 1, 250_000, 250_000, 0, "confirmed"},
 		{"2026-11", "d.example", 3, 300_000, 0, 0, "accepted"},
 		{"2026-11", "d.example", 3, 5_000, 0, 0, "confirmed"},
 	}}
@@ -160,7 +160,7 @@ func TestTotals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense; owns != owes {
+		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Recovery; owns != owes {
 			t.Errorf("%s owns %d and owes %d: %+v", host, owns, owes, all)
 		}
 		var members int64

@@ -67,7 +67,7 @@ var kinds = []kind{
 		single("loss", "advance")},
 	{"advance_recovery", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), 0::bigint", "x.recovered"), single("advance", "loss")},
 	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(l.member, 0)",
-		"case when l.id is null or l.member is not null then x.amount - x.repaid else 0 end"),
+		"case when l.id is not null and l.member is null then 0 else x.amount - x.repaid end"), // nobody's money stands in recovery
 		single("announced", "earned")},
 	{"budget", "reservation", `
 		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
