@@ -204,8 +204,8 @@ const peerPositions = `
 	left join (select peer, sum(amount) as amount from claim
 	  where direction = 'out' and state in ('accepted', 'confirmed') group by peer) taken on taken.peer = p.id
 	left join (select y.peer, sum(case when y.state = 'confirmed' then a.confirmed else a.amount end) as amount
-	  from payment y join payment_allocation a on a.payment = y.id
-	  where y.direction = 'out' and y.state in ('ordered', 'sent', 'confirmed') group by y.peer) paid on paid.peer = p.id
+	  from payment y join payment_allocation a on a.payment = y.id join claim c on c.id = a.claim and c.direction = 'out'
+	  where y.state in ('ordered', 'sent', 'confirmed') group by y.peer) paid on paid.peer = p.id
 	left join account i on i.kind = 'receivable' and i.owner = p.id and i.currency = $1
 	left join account c on c.kind = 'peer_credit' and c.owner = p.id and c.currency = $1
 	left join account v on v.kind = 'advance' and v.owner = p.id and v.currency = $1

@@ -115,11 +115,5 @@ func TestKeyOnPages(t *testing.T) {
 	rita.get(page).submit("/admin/peers/freeze", "note", "until Monday").wants(200, page).says(".warning", "until Monday")
 	rita.says("section[aria-labelledby=payments]", "FLdebt0", "FLdebt1", "announced", "to us").says("section[aria-labelledby=claims]", "they owe", "€0.02")
 	rita.says("section[aria-labelledby=documents]", "https://debtor.example/claims/2026-11/", "https://debtor.example/payments/FLdebt1", "theirs")
-	rita.post("/admin/peers/release", "host", debtor).wants(422, "/admin/peers/release").says("[role=alert]", "Nothing waits for this peer")
-	if _, err := s.a.Pool.Exec(ctx, `insert into standing (peer, held_at) select id, $1 from peer where host = $2`, s.clock.Now(), debtor); err != nil {
-		t.Fatal(err)
-	}
-	rita.get("/admin/peers").says("[id='peer-debtor.example']", "statements are compared").get(page).says(".warning", "statements are being compared first")
-	rita.submit("/admin/peers/release").wants(200, page).says(".notice", "What waited goes on").says("section[aria-labelledby=history]", "Went on without its statement", "rita")
 	rita.get("/admin/peers/nobody.example").wants(404, "/admin/peers/nobody.example")
 }

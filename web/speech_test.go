@@ -151,7 +151,7 @@ func builtKeys(t *testing.T) map[string]string {
 	add("writeoff.", "", "proposed", "confirmed", "withdrawn")
 	add("peer.key.", "", "pinned", "rotated", "confirmed")
 	add("event.", "", "frozen", "unfrozen", "key-pinned", "key-confirmed", "key-rotated", "key-held", "key-adopted", "key-kept", "threshold",
-		"advance-limit", "released", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
+		"advance-limit", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
 	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}
 	add("kept.", "", kept...)
 	add("kept.", ".text", kept...)

@@ -188,7 +188,9 @@ func testInstance(t *testing.T, m *ledgertest.Months) {
 			for _, iri := range ledgertest.Collect[string](t, i.Pool, `select iri from claim where adopted and direction = 'out'`) {
 				back[iri] = true // no share stands behind it
 			}
-			live := slices.DeleteFunc(by["claim-out"], func(r map[string]string) bool { return r["state"] == "superseded" || r["state"] == "refused" || back[r["reference"]] })
+			live := slices.DeleteFunc(by["claim-out"], func(r map[string]string) bool {
+				return r["state"] == "superseded" || r["state"] == "refused" || back[r["reference"]]
+			})
 			if period != "2027-01" && of("reserved", "amount") != of("shared", "amount")+of("rolled-over", "amount") ||
 				of("shared", "amount") != of("earned", "amount")+of("claimed", "amount") ||
 				of("claimed", "amount") != sum(t, live, "amount")+of("returned", "amount") || of("reserved", "amount") == 0 {
