@@ -34,9 +34,13 @@ const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, 
   threshold, frozen_at, frozen_reason, advance_limit, held_key, held_key_id, key_held_at, created_at,
   (select s.held_at from standing s where s.peer = peer.id) as held_at`
 
+// stuckAfter is longer than any message takes between instances that run.
+const stuckAfter = 14 * 24 * time.Hour
+
 // decided is a peer as package pair decides about it.
-func (p Peer) decided() pair.Peer {
-	d := pair.Peer{Host: p.Host, Frozen: p.FrozenReason, Held: p.HeldAt != nil}
+func (p Peer) decided(now time.Time) pair.Peer {
+	d := pair.Peer{Host: p.Host, Frozen: p.FrozenReason, Held: p.HeldAt != nil,
+		Stuck: p.HeldAt != nil && now.Sub(*p.HeldAt) > stuckAfter}
 	if p.KeyHeldAt != nil && d.Frozen == "" {
 		d.Frozen = "another accounting key is held"
 	}
