@@ -129,7 +129,7 @@ func (l *lane) persist(do func(context.Context) error) error {
 			return err
 		}
 		if reconciling(err) {
-			time.Sleep(500 * time.Millisecond) // logins are counted
+			time.Sleep(2 * time.Second) // logins are counted
 		}
 		time.Sleep(30 * time.Millisecond)
 	}
