@@ -21,6 +21,10 @@ const (
 	kindReceiptExcess = "receipt_excess" // payment: bank → peer_credit
 	kindAllocation    = "allocation"     // line_allocation: announced → earned
 	kindWithdrawal    = "withdrawal"     // earned → bank, pending until the operator has paid
+	kindRefund        = "refund"         // withdrawal of a giver: means → bank, pending until the operator has paid
+	kindReversal      = "reversal"       // means → bank: what of a deposit recorded by mistake isn't given yet
+	kindChargeback    = "chargeback"     // reversal: means → bank: the same of one that the bank took back
+	kindLoss          = "loss"           // reversal: loss → bank: what of it is given
 )
 
 // book is the instance's books in the month that it books in: booked(journal.Post(ctx, tx.book(…), …)).

@@ -29,9 +29,12 @@ const expectedTransfers = `
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
 	union all select 'allocation', a.id, 'single', 'announced', l.member, 'earned', l.member, a.amount
 	  from line_allocation a join claim_line l on l.id = a.line
-	union all select 'withdrawal', id, 'pending', 'earned', member, 'bank', 0, amount from withdrawal
-	union all select 'withdrawal', id, case state when 'paid' then 'post' else 'void' end, 'earned', member, 'bank', 0, amount
-	  from withdrawal where state <> 'requested'`
+	union all select case source when 'earned' then 'withdrawal' else 'refund' end, id, phase, source, member, 'bank', 0, amount
+	  from withdrawal cross join lateral (values ('pending'), (case state when 'paid' then 'post' when 'refused' then 'void' end)) x (phase)
+	  where phase is not null
+	union all select case v.cause when 'mistake' then 'reversal' else 'chargeback' end, v.id, 'single', 'means', d.member, 'bank', 0, v.taken
+	  from reversal v join deposit d on d.id = v.deposit where v.taken > 0
+	union all select 'loss', id, 'single', 'loss', 0, 'bank', 0, lost from reversal where lost > 0`
 
 // invariants: each query returns the rows that break one.
 var invariants = []struct{ code, sql string }{
@@ -67,7 +70,8 @@ var invariants = []struct{ code, sql string }{
 		from e full join t using (kind, ref, phase)
 		cross join lateral (select case when kind = 'budget' then 'reservation' when kind = 'return' then 'share_return'
 		  when kind = 'line' then 'claim_line' when kind = 'allocation' then 'line_allocation'
-		  when kind like 'payment%' or kind like 'receipt%' then 'payment' else kind end as name) b
+		  when kind like 'payment%' or kind like 'receipt%' then 'payment' when kind = 'refund' then 'withdrawal'
+		  when kind in ('chargeback', 'loss') then 'reversal' else kind end as name) b
 		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
 	{"account-owner", `
 		select format('account %s (%s of %s): no such owner', a.id, a.kind, a.owner) as row from account a
@@ -76,7 +80,7 @@ var invariants = []struct{ code, sql string }{
 		  else a.owner = 0 end`},
 	{"account-normal", `
 		select format('account %s (%s of %s): normal is %s', a.id, a.kind, a.owner, a.normal) as row from account a
-		where a.normal <> case when a.kind in ('bank', 'receivable') then 'D' when a.kind = 'suspense' then 'B' else 'C' end`},
+		where a.normal <> case when a.kind in ('bank', 'receivable', 'loss') then 'D' when a.kind = 'suspense' then 'B' else 'C' end`},
 	{"pending-link", `
 		select format('transfer %s/%s', t.id, t.batch) as row from transfer t ` + ofPending + `
 		where t.phase in ('post', 'void') and (p.id is null
@@ -126,9 +130,21 @@ var invariants = []struct{ code, sql string }{
 		  (x.stage, x.givers, x.done, x.flattrs, x.amount, x.amount + x.rolled)
 		  is distinct from ('settled', m.givers, m.givers, m.flattrs, m.amount, m.reserved)`},
 	{"month-reservations", `
-		select format('reservation %s is released, but no larger one took its place', r.id) as row from reservation r
-		where r.state = 'released' and not exists (
-		  select from reservation n where n.member = r.member and n.period = r.period and n.amount > r.amount and n.state <> 'released')`},
+		select format('reservation %s is %s, and the one in its place, reservation %s, is of %s (reversal %s)', id, state,
+		  coalesce(next, 0), coalesce(amount_then, 0), coalesce(reversal, 0)) as row from (
+		  select r.id, r.state, r.amount, v.id as reversal, v.lowered, lead(r.id) over w as next, lead(r.amount) over w as amount_then
+		  from reservation r left join reversal v on v.reservation = r.id window w as (partition by r.member, r.period order by r.id)) r
+		where case when lowered is null then (state = 'released') <> (next is not null) or amount_then <= amount
+		  when lowered = amount then state <> 'released'
+		  else state <> 'released' or amount_then is distinct from amount - lowered end
+		union all
+		select format('reservation %s of %s is booked in %s', r.id, r.period, k.batch) from reservation r
+		join transfer_key k on k.kind = 'budget' and k.ref = r.id and k.phase = 'pending' where k.batch <> r.period`},
+	// A reversal takes back a whole deposit, and lowers no reservation but its giver's.
+	{"reversal", `
+		select format('reversal %s of deposit %s: %s and %s of %s, reservation %s', v.id, v.deposit, v.taken, v.lost, d.amount, coalesce(r.id, 0)) as row
+		from reversal v left join deposit d on d.id = v.deposit left join reservation r on r.id = v.reservation
+		where v.taken + v.lost is distinct from d.amount or r.member <> d.member or v.lowered > r.amount`},
 	{"earning-shares", `
 		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
 		from earning e full join (

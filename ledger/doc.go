@@ -21,7 +21,8 @@
 // The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is
 // posted, the shares of those lines return to their givers, and the rest is offered again. The operator
 // pays by bank (Payment, with allocations to claims); what the other side confirms as arrived becomes
-// available to the payees, who withdraw it (Withdrawal).
+// available to the payees, who withdraw it (Withdrawal). A giver gets back what isn't given (a Withdrawal of means), and
+// a deposit that wasn't one is taken back (Reversal): what of it was given already is this instance's loss.
 //
 // # Accounts
 //
@@ -34,6 +35,7 @@
 //	announced C    accepted for a payee, unpaid      per member
 //	peer_credit C  a peer paid more than it owed     per peer
 //	suspense       sent by bank, not acknowledged
+//	loss D         charged back after it was given
 //
 // # Invariants, and where each is enforced
 //

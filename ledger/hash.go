@@ -60,7 +60,10 @@ const canonicalRows = `
 	union all
 	select format('deposit %s %s %s', m.name, d.amount, d.reference) from deposit d left join who m on m.id = d.member
 	union all
-	select format('withdrawal %s %s %s %s', m.name, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
+	select format('reversal %s %s %s %s %s %s %s', m.name, d.reference, v.cause, v.reason, v.taken, v.lost, coalesce(v.lowered, 0))
+	from reversal v left join deposit d on d.id = v.deposit left join who m on m.id = d.member
+	union all
+	select format('withdrawal %s %s %s %s %s', m.name, w.source, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
 	union all
 	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
 	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account

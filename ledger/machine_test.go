@@ -35,7 +35,7 @@ func TestHistories(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"join": w.join, "deposit": w.deposit, "budget": w.budget, "flattr": w.flattr, "click": w.flattr, "undo": w.undo,
 			"turn": w.turn, "tick": w.tick, "deliver": w.deliver, "post": w.deliver, "repeat": w.repeat,
-			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "decide": w.decide,
+			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse,
 			"leave": w.leave, "remove": w.remove, "": w.check,
 		})
 		w.quiet(rt)
@@ -276,7 +276,7 @@ func (w *world) order(t *rapid.T) {
 	}
 	done(t, i.SetThreshold(ctx, i.Op.ID, other.Instance().Host, 10_000), ledger.ErrNotFound)
 	_, err := i.PreparePayment(ctx, i.Op.ID, other.Instance().Host)
-	done(t, err, ledger.ErrNotFound, &ledger.FieldError{Field: "amount", Rule: "below-threshold"})
+	done(t, err, ledger.ErrNotFound, ledger.ErrFunds, &ledger.FieldError{Field: "amount", Rule: "below-threshold"})
 }
 
 // payment draws one of an instance's payments in a state.
@@ -316,6 +316,29 @@ func (w *world) withdraw(t *rapid.T) {
 	p := w.person(t)
 	_, err := p.i.RequestWithdrawal(context.Background(), p.ID, cents(t, 100), "DE75512108001245126199")
 	done(t, err, ledger.ErrFunds, ledger.ErrNotFound)
+}
+
+func (w *world) refund(t *rapid.T) {
+	p := w.person(t)
+	_, err := p.i.RequestRefundOnce(context.Background(), p.ID, cents(t, 100), "DE75512108001245126199", fmt.Sprint(w.refs))
+	done(t, err, ledger.ErrFunds, ledger.ErrNotFound, ledger.ErrConflict)
+}
+
+// reverse takes back any deposit, also one that was given long ago.
+func (w *world) reverse(t *rapid.T) {
+	seldom(t)
+	ctx, i := context.Background(), w.host(t)
+	all, err := i.Deposits(ctx)
+	done(t, err)
+	if len(all) == 0 {
+		t.Skip("no deposit")
+	}
+	d := rapid.SampledFrom(all).Draw(t, "deposit")
+	v, err := i.ReverseDeposit(ctx, i.Op.ID, d.ID, ledger.Chargeback, "back")
+	if err == nil && !v.Again {
+		w.bank[i.Instance().Host] -= d.Amount
+	}
+	done(t, err, ledger.ErrFunds)
 }
 
 func (w *world) decide(t *rapid.T) {

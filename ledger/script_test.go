@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -92,6 +93,8 @@ func (s *scene) line(w []string) (string, error) {
 		s.deposits++
 		_, err := s.at(w[1]).RecordDeposit(ctx, s.at(w[1]).Op.ID, name(w[1]), s.money(w[2]), fmt.Sprint("ref ", s.deposits))
 		return "", err
+	case "reverse":
+		return s.reverse(w[1], w[2], w[3])
 	case "budget":
 		return "", s.at(w[1]).SetBudget(ctx, s.members[w[1]].ID, s.money(w[2]))
 	case "button":
@@ -127,7 +130,7 @@ func (s *scene) line(w []string) (string, error) {
 		return "", s.at(w[1]).DeleteMember(ctx, s.members[w[1]].ID)
 	case "pay", "sent", "cancel", "arrived", "missing":
 		return s.payment(w)
-	case "withdraw", "paid-out", "refuse":
+	case "withdraw", "refund", "paid-out", "refuse":
 		return s.withdrawal(w)
 	case "threshold":
 		return "", s.post[w[1]].SetThreshold(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]))
@@ -152,7 +155,7 @@ func (s *scene) ask(w []string) (string, error) {
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Receivable })
 	case "credit":
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Credit })
-	case "bank", "suspense":
+	case "bank", "suspense", "loss":
 		b, err := journal.BalanceOf(ctx, s.post[w[1]].Pool, journal.Account{Kind: w[0]}, "EUR")
 		return ledger.FormatPlain(b.Posted), err
 	case "share":
@@ -186,6 +189,19 @@ func (s *scene) ask(w []string) (string, error) {
 		return strings.Join(all, ", "), err
 	}
 	return "", fmt.Errorf("no such word: %s", w[0])
+}
+
+// reverse takes back a member's latest deposit of an amount, and tells how much of it was given already.
+func (s *scene) reverse(giver, amount, cause string) (string, error) {
+	ctx, i := context.Background(), s.at(giver)
+	all, err := i.Deposits(ctx)
+	for _, d := range all {
+		if d.Name == name(giver) && d.Amount == s.money(amount) {
+			v, err := i.ReverseDeposit(ctx, i.Op.ID, d.ID, cause, "as the bank says")
+			return ledger.FormatPlain(v.Lost), err
+		}
+	}
+	return "", cmp.Or(err, error(ledger.ErrNotFound))
 }
 
 func (s *scene) subscribe(w []string) error {
@@ -378,6 +394,10 @@ func (s *scene) payment(w []string) (string, error) {
 
 func (s *scene) withdrawal(w []string) (string, error) {
 	ctx, i, by := context.Background(), s.at(w[1]), s.members[w[1]]
+	if w[0] == "refund" {
+		_, err := i.RequestRefundOnce(ctx, by.ID, s.money(w[2]), "DE75512108001245126199", rand.Text())
+		return "", err
+	}
 	if w[0] == "withdraw" {
 		_, err := i.RequestWithdrawal(ctx, by.ID, s.money(w[2]), "DE75512108001245126199")
 		return "", err

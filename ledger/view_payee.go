@@ -55,7 +55,7 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 }
 
 const earnedCounts = `
-	select coalesce((select sum(amount) from withdrawal where member = $1 and state = 'paid'), 0)::bigint,
+	select coalesce((select sum(amount) from withdrawal where member = $1 and source = 'earned' and state = 'paid'), 0)::bigint,
 	  (select count(*) from flattr f join thing t on t.id = f.thing join month m on m.period = f.period
 	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled') +
 	  (select count(distinct (r.giver, r.object, r.period)) from received_flattr r

@@ -85,7 +85,7 @@ func (l *Ledger) revenue(ctx context.Context, by int64, period string, head func
 		start, end := PeriodStart(period), PeriodEnd(period)
 		if err := tx.QueryRow(ctx, `
 			select coalesce(sum(amount), 0)::bigint from withdrawal
-			where member = $1 and state = 'paid' and decided_at >= $2 and decided_at < $3`, by, start, end).Scan(&r.Withdrawn); err != nil {
+			where member = $1 and source = 'earned' and state = 'paid' and decided_at >= $2 and decided_at < $3`, by, start, end).Scan(&r.Withdrawn); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, revenueThings+` select coalesce(sum(flattrs), 0)::bigint from told where state = 'pledged'`,

@@ -6,10 +6,12 @@
 -- Domains, because PostgreSQL prepares a table's CHECK anew for each statement and a domain's once: that was a
 -- third of what a transfer takes.
 create domain account_kind as text check (value in
-  ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense'));
+  ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense',
+   'loss'));
 create domain transfer_kind as text check (value in
   ('deposit','budget','earning','claim','return','line','payment','payment_short',
-   'receipt','receipt_excess','allocation','withdrawal'));
+   'receipt','receipt_excess','allocation','withdrawal',
+   'reversal','chargeback','loss','refund'));
 create domain transfer_phase as text check (value in ('single','pending','post','void'));
 create domain transfer_amount as bigint check (value > 0);
 create domain account_total as bigint check (value >= 0);
@@ -92,7 +94,7 @@ create trigger account_emptied before truncate on account
 -- An account stands on its kind's side, its identity is fixed and its posted totals only grow. After the update: a trigger before it would
 -- lock each row a second time.
 create trigger account_normal after insert on account for each row
-  when (new.normal <> case when new.kind in ('bank','receivable') then 'D' when new.kind = 'suspense' then 'B' else 'C' end)
+  when (new.normal <> case when new.kind in ('bank','receivable','loss') then 'D' when new.kind = 'suspense' then 'B' else 'C' end)
   execute function refuse_change();
 create trigger account_fixed after update of id, kind, owner, currency, normal on account for each row
   when ((new.id, new.kind, new.owner, new.currency, new.normal)

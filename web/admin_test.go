@@ -47,6 +47,33 @@ func TestDeposits(t *testing.T) {
 	b.says(".fault", "what the giver writes on every transfer").says("#f-reference-hint", "not the text that the giver wrote")
 }
 
+// TestTakeBack: a deposit is taken back once, with a reason; a giver gets back what is free.
+func TestTakeBack(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	a.Fund(a.join("alice"), 5_000_000)
+	b := w.browser().logIn(a, "rita").get("/admin/deposits")
+	form := b.Doc.Find("tbody a[href$='/reverse']").AttrOr("href", "")
+	b.get(form).says("main", "€5.00 for alice", "Taken from the giver’s means€5.00", "the instance’s loss€0.00")
+	b.submit(form, "cause", "", "reason", "x").wants(422, form).says(".fault", "This is needed")
+	b.submit(form, "cause", "mistake", "reason", " ").wants(422, form).says(".fault", "This is needed")
+	b.submit(form, "cause", "mistake", "reason", "twice in the list").wants(200, "/admin/deposits").says(".notice", "Taken back")
+	b.says("tbody", "taken back").says("main", "twice in the list", "recorded by mistake")
+	b.post(form, "cause", "chargeback", "reason", "x").wants(409, form)
+	b.get(form).says(".warning", "taken back")
+	b.get("/admin/deposits/999/reverse").wants(404, "/admin/deposits/999/reverse")
+	if _, err := a.RecordDeposit(t.Context(), a.Op.ID, "alice", 7_000_000, "B2"); err != nil {
+		t.Fatal(err)
+	}
+	g := w.browser().logIn(a, "alice").get("/refund").says(".figure", "€2.00")
+	g.submit("/refund", "amount", "2.01", "iban", "DE02 1203 0000 0000 2020 51").wants(422, "/refund").says(".fault", "more than is available")
+	g.submit("/refund", "amount", "2", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/refund").says("tbody", "€2.00", "asked for")
+	g.says("main", "Nothing is free")
+	b.get("/admin/withdrawals").says(".cards", "€2.00", "unused means").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", ""))
+	b.wants(200, "/admin/withdrawals").says(".cards", "paid")
+}
+
 func TestWithdrawals(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

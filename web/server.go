@@ -63,6 +63,8 @@ func (s *Site) routes() []route {
 		get("/earned/{period:[0-9-]+}.{format:csv|json}", member, pageFrame, s.revenueFile),
 		get("/withdraw", member, pageFrame, s.withdrawForm),
 		post("/withdraw", member, pageFrame, s.withdraw),
+		get("/refund", member, pageFrame, s.refundForm),
+		post("/refund", member, pageFrame, s.refund),
 
 		get("/settings", member, pageFrame, s.settings),
 		post("/settings", member, pageFrame, s.saveSettings),
@@ -106,6 +108,8 @@ func (s *Site) adminRoutes() []route {
 		get("/admin/months/{period:[0-9-]+}.{format:csv|json}", operator, pageFrame, s.instanceFile),
 		get("/admin/deposits", operator, pageFrame, s.deposits),
 		post("/admin/deposits", operator, pageFrame, s.recordDeposit),
+		get("/admin/deposits/{id}/reverse", operator, pageFrame, s.reverseForm),
+		post("/admin/deposits/{id}/reverse", operator, pageFrame, s.reverse),
 		get("/admin/withdrawals", operator, pageFrame, s.withdrawals),
 		post("/admin/withdrawals/{id}/paid", operator, pageFrame, s.withdrawalPaid),
 		post("/admin/withdrawals/{id}/refused", operator, pageFrame, s.withdrawalRefused),

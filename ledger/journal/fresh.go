@@ -85,7 +85,7 @@ func (r row) take() bool {
 // normalOf is the side on which an account of a kind stands, as openAccounts says it.
 func normalOf(kind string) string {
 	switch kind {
-	case Bank, Receivable:
+	case Bank, Receivable, Loss:
 		return "D"
 	case Suspense:
 		return "B"

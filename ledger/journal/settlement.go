@@ -161,7 +161,7 @@ const changeSingles = `
 	  returning a.id, a.kind, a.owner),
 	opened as (
 	  insert into account (kind, owner, currency, normal, debits_posted, credits_posted)
-	  select kind, owner, $3, case when kind in ('bank','receivable') then 'D'
+	  select kind, owner, $3, case when kind in ('bank','receivable','loss') then 'D'
 	                               when kind = 'suspense' then 'B' else 'C' end, debits, credits
 	  from k where not exists (select from account a where a.kind = k.kind and a.owner = k.owner and a.currency = $3)
 	  order by kind, owner

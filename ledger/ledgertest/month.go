@@ -61,6 +61,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.strangersClaims()
 	m.withdrawals()
 	m.january()
+	m.reversals()
 	return m
 }
 
@@ -71,7 +72,7 @@ func (m *Months) instance(host string, options ...Option) *Instance {
 }
 
 func (m *Months) people() {
-	for _, handle := range []string{"alice@a.example", "anna@a.example", "axel@a.example", "dora@a.example",
+	for _, handle := range []string{"ruth@a.example", "rolf@a.example", "alice@a.example", "anna@a.example", "axel@a.example", "dora@a.example",
 		"poor@a.example", "gone@a.example", "odd@a.example", "bob@b.example", "bea@b.example", "gone@b.example",
 		"carl@c.example", "cora@c.example"} {
 		name, host, _ := strings.Cut(handle, "@")

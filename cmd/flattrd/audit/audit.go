@@ -43,6 +43,8 @@ type auditor struct {
 	thingAt  map[int64]int32  // places in things, by id
 	thingIRI map[string]int32 // and by IRI
 
+	lowered map[int64]reversal // by the reservation that was lowered
+
 	accounts map[int64]*account
 	claims   map[int64]*claim
 	claimIRI map[string]*claim
@@ -71,7 +73,7 @@ func Run(ctx context.Context, tx pgx.Tx, o Options) (*Report, error) {
 		do   func(context.Context) error
 	}{
 		{"settings", a.readSettings}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
-		{"allocations", a.checkLineAllocations}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried},
+		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried},
 		{"books", a.checkBooks}, {"documents", a.checkDocuments},
 	} {
 		if err := step.do(ctx); err != nil {

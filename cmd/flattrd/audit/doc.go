@@ -9,10 +9,11 @@
 //
 //	member, thing, peer     who gives and receives, what was flattred, other instances
 //	deposit                 money arrived at the bank for a member
+//	reversal                an operator took a deposit back: from the giver's means, or as a loss
 //	reservation             what a member's budget holds back for a month
 //	flattr                  a member's click on a thing in a month, and how the payee's home answered
 //	payment                 a bank transfer from or to another instance, with allocations to claims
-//	withdrawal              money leaves by bank to a payee
+//	withdrawal              money leaves by bank to a payee, or back to a giver
 //	document                a claim, payment or answer as its sender signed it, with an accounting key
 //
 // Everything else is derived from them, and this package derives it again:

@@ -60,6 +60,7 @@ var kinds = []kind{
 		from reservation r left join (select distinct giver, period from flattr where state = 'accepted') f
 		  on f.giver = r.member and f.period = r.period order by r.id`,
 		budgetCalls},
+	{"chargeback", "reversal", reversals("chargeback"), ifAny(single("means", "bank"))},
 	{"claim", "claim", `
 		select id, 0::bigint, peer, amount, null::bigint, state, period, null::timestamptz, null::timestamptz
 		from claim where direction = 'out' and supersedes is null order by id`,
@@ -75,17 +76,24 @@ var kinds = []kind{
 		from claim_line l join claim c on c.id = l.claim
 		where c.direction = 'in' and c.state in ('accepted', 'confirmed') order by l.id`,
 		single("receivable", "announced")},
+	{"loss", "reversal", `
+		select id, 0::bigint, 0::bigint, lost, null::bigint, '', '', created_at, null::timestamptz from reversal order by id`,
+		ifAny(single("loss", "bank"))},
 	{"payment", "payment", outPayments, paymentCalls},
 	{"payment_short", "payment", outPayments, shortCalls},
 	{"receipt", "payment", inPayments, receiptCalls},
 	{"receipt_excess", "payment", inPayments, excessCalls},
+	{"refund", "withdrawal", `
+		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal where source = 'means' order by id`,
+		withdrawalCalls("means")},
 	{"return", "share_return", `
 		select b.id, coalesce(c.peer, 0), b.giver, b.amount, null::bigint, '', '', b.created_at, null::timestamptz
 		from share_return b left join claim c on c.id = b.claim order by b.id`,
 		single("payable", "means")},
+	{"reversal", "reversal", reversals("mistake"), ifAny(single("means", "bank"))},
 	{"withdrawal", "withdrawal", `
-		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal order by id`,
-		withdrawalCalls},
+		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal where source = 'earned' order by id`,
+		withdrawalCalls("earned")},
 }
 
 const (
@@ -95,7 +103,14 @@ const (
 		select id, 0::bigint, peer, amount, received, state, '', created_at, answered_at from payment where direction = 'in' order by id`
 )
 
-// budgetCalls: a reservation is held back; released, it gives way to a larger one in the same month; settled, it
+// reversals are those of a cause.
+func reversals(cause string) string {
+	return `
+		select v.id, coalesce(d.member, 0), 0::bigint, v.taken, null::bigint, '', '', v.created_at, null::timestamptz
+		from reversal v left join deposit d on d.id = v.deposit where v.cause = '` + cause + `' order by v.id`
+}
+
+// budgetCalls: a reservation is held back; released, it gives way to another in the same month; settled, it
 // is given, if its giver had an accepted flattr, or rolls over.
 func budgetCalls(a *auditor, f *fact) []entry {
 	e := entry{phase: "pending", debit: "means", credit: "clearing", amount: f.amount, at: f.made, batch: f.period}
@@ -156,17 +171,29 @@ func excessCalls(_ *auditor, f *fact) []entry {
 }
 
 // withdrawalCalls: a wish holds the money back; paid, it leaves by bank, refused, it is free again.
-func withdrawalCalls(_ *auditor, f *fact) []entry {
-	e := entry{phase: "pending", debit: "earned", credit: "bank", amount: f.amount, at: f.made}
-	done := e
-	done.at = f.decided
-	switch f.state {
-	case "paid":
-		done.phase = "post"
-	case "refused":
-		done.phase = "void"
-	default:
-		return []entry{e}
+func withdrawalCalls(from string) func(*auditor, *fact) []entry {
+	return func(_ *auditor, f *fact) []entry {
+		e := entry{phase: "pending", debit: from, credit: "bank", amount: f.amount, at: f.made}
+		done := e
+		done.at = f.decided
+		switch f.state {
+		case "paid":
+			done.phase = "post"
+		case "refused":
+			done.phase = "void"
+		default:
+			return []entry{e}
+		}
+		return []entry{e, done}
 	}
-	return []entry{e, done}
+}
+
+// ifAny: a part of nothing calls for nothing.
+func ifAny(calls func(*auditor, *fact) []entry) func(*auditor, *fact) []entry {
+	return func(a *auditor, f *fact) []entry {
+		if f.amount == 0 {
+			return nil
+		}
+		return calls(a, f)
+	}
 }

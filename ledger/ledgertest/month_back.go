@@ -1,0 +1,52 @@
+package ledgertest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// reversals: a giver gets means back, or doesn't; one deposit is a mistake and lowers the open month's budget, one is
+// charged back after it was paid back in part, and ends the budget.
+func (m *Months) reversals() {
+	ctx, a := context.Background(), m.A
+	m.fund("rolf@a.example", 50, 0)
+	m.refunds("ruth@a.example", m.reversible("ruth@a.example", 20))
+	m.reversible("rolf@a.example", 100)
+	all, err := a.Deposits(ctx)
+	m.must(err)
+	for _, d := range all {
+		switch d.Reference {
+		case "again to ruth@a.example":
+			_, err = a.ReverseDeposit(ctx, a.Op.ID, d.ID, ledger.Chargeback, "the bank took it back")
+		case "again to rolf@a.example":
+			_, err = a.ReverseDeposit(ctx, a.Op.ID, d.ID, ledger.Mistake, "somebody else's")
+		}
+		m.must(err)
+	}
+}
+
+// reversible records a deposit that will be reversed, of which the month holds a budget back and a flattr waits for it.
+func (m *Months) reversible(handle string, budget int64) int64 {
+	_, err := m.A.RecordDeposit(context.Background(), m.A.Op.ID, m.members[handle].Name, cents(70), "again to "+handle)
+	m.must(err)
+	m.budget(handle, budget)
+	m.flattr(handle, "anna@a.example/1")
+	return m.members[handle].ID
+}
+
+// refunds: one paid, one refused, one open.
+func (m *Months) refunds(handle string, by int64) {
+	ctx, i := context.Background(), m.at(handle)
+	for n, amount := range []int64{20, 30, 10} {
+		w, err := i.RequestRefundOnce(ctx, by, cents(amount), "DE75512108001245126199", fmt.Sprint(n))
+		m.must(err)
+		switch n {
+		case 0:
+			m.must(i.WithdrawalPaid(ctx, i.Op.ID, w.ID))
+		case 1:
+			m.must(i.WithdrawalRefused(ctx, i.Op.ID, w.ID))
+		}
+	}
+}

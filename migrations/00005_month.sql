@@ -1,0 +1,28 @@
+-- +goose Up
+
+-- owner: ledger
+-- A deposit that is taken back, once: recorded by mistake, or charged back at the bank. What the giver hasn't given
+-- yet is taken from the means, also what the open month holds back; the rest is the instance's loss (protocol §9).
+create table reversal (
+  id bigint generated always as identity primary key,
+  deposit bigint not null unique references deposit (id),
+  cause text not null check (cause in ('mistake','chargeback')),
+  reason text not null check (reason <> ''),
+  taken bigint not null check (taken >= 0),              -- from the giver's means
+  lost bigint not null check (lost >= 0),                -- taken + lost = the deposit
+  reservation bigint unique references reservation (id), -- the open month's, if it was lowered for this
+  lowered bigint check (lowered > 0),                    -- by how much
+  recorded_by bigint not null references member (id),
+  created_at timestamptz not null,
+  check ((reservation is null) = (lowered is null)),
+  check (lowered <= taken)
+);
+create trigger reversal_immutable before update or delete on reversal
+  for each row execute function refuse_change();
+create trigger reversal_kept before truncate on reversal
+  for each statement execute function refuse_change();
+
+-- What a member, or the operator, has paid out by bank, and from which account.
+alter table withdrawal add column source text not null default 'earned' check (source in ('earned','means'));
+alter table withdrawal alter column source drop default;
+create index withdrawal_member on withdrawal (member);
