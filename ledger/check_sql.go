@@ -5,7 +5,7 @@ package ledger
 const expectedTransfers = `
 	select 'deposit' as kind, id as ref, 'single' as phase, 'bank' as dk, 0::bigint as d, 'means' as ck, member as c, amount from deposit
 	union all select 'budget', id, 'pending', 'means', member, 'clearing', 0, amount from reservation
-	union all select 'budget', r.id, case when s.giver is null then 'void' else 'post' end, 'means', r.member, 'clearing', 0, r.amount
+	union all select 'budget', r.id, case when s.giver is null and (r.state = 'released' or m.unused = 'rollover') then 'void' else 'post' end, 'means', r.member, 'clearing', 0, r.amount
 	  from reservation r join month m on m.period = r.period
 	  left join (select distinct giver, period from share) s on s.giver = r.member and s.period = r.period and r.state <> 'released'
 	  where r.state = 'released' or m.state = 'settled'
@@ -29,7 +29,8 @@ const expectedTransfers = `
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
 	union all select 'allocation', a.id, 'single', 'announced', l.member, 'earned', l.member, a.amount
 	  from line_allocation a join claim_line l on l.id = a.line
-	union all select case source when 'earned' then 'withdrawal' else 'refund' end, id, phase, source, member, 'bank', 0, amount
+	union all select 'donation', id, 'single', 'clearing', 0, 'cause', 0, amount from donation
+	union all select case source when 'earned' then 'withdrawal' when 'means' then 'refund' else 'payout' end, id, phase, source, coalesce(member, 0), 'bank', 0, amount
 	  from withdrawal cross join lateral (values ('pending'), (case state when 'paid' then 'post' when 'refused' then 'void' end)) x (phase)
 	  where phase is not null
 	union all select case v.cause when 'mistake' then 'reversal' else 'chargeback' end, v.id, 'single', 'means', d.member, 'bank', 0, v.taken
@@ -70,7 +71,7 @@ var invariants = []struct{ code, sql string }{
 		from e full join t using (kind, ref, phase)
 		cross join lateral (select case when kind = 'budget' then 'reservation' when kind = 'return' then 'share_return'
 		  when kind = 'line' then 'claim_line' when kind = 'allocation' then 'line_allocation'
-		  when kind like 'payment%' or kind like 'receipt%' then 'payment' when kind = 'refund' then 'withdrawal'
+		  when kind like 'payment%' or kind like 'receipt%' then 'payment' when kind in ('refund', 'payout') then 'withdrawal'
 		  when kind in ('chargeback', 'loss') then 'reversal' else kind end as name) b
 		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
 	{"account-owner", `
@@ -129,6 +130,14 @@ var invariants = []struct{ code, sql string }{
 		where (x.stage = 'settled' or m.period is not null) and
 		  (x.stage, x.givers, x.done, x.flattrs, x.amount, x.amount + x.rolled)
 		  is distinct from ('settled', m.givers, m.givers, m.flattrs, m.amount, m.reserved)`},
+	// What no flattr took of a month whose policy is so went to the cause.
+	{"donation", `
+		select format('donation %s of %s: %s, want %s (settlement %s)', coalesce(d.id, 0), coalesce(d.period, s.period), coalesce(d.amount, 0),
+		  coalesce(s.rolled, 0), coalesce(s.period, 'none')) as row
+		from donation d full join (
+		  select s.period, s.rolled from settlement s join month m on m.period = s.period
+		  where m.state = 'settled' and m.unused = 'cause' and s.rolled > 0) s on s.period = d.period
+		where d.amount is distinct from s.rolled`},
 	{"month-reservations", `
 		select format('reservation %s is %s, and the one in its place, reservation %s, is of %s (reversal %s)', id, state,
 		  coalesce(next, 0), coalesce(amount_then, 0), coalesce(reversal, 0)) as row from (

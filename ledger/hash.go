@@ -21,7 +21,7 @@ const canonicalRows = `
 	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit')
 	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
 	union all
-	select format('month %s %s', period, state) from month
+	select format('month %s %s %s', period, state, unused) from month
 	union all
 	select format('reservation %s %s %s %s', m.name, r.period, r.amount, case when o.state <> 'settled' then 'reserved'
 	  when exists (select from share s where s.giver = r.member and s.period = r.period) then 'settled' else 'rolled' end)
@@ -63,7 +63,9 @@ const canonicalRows = `
 	select format('reversal %s %s %s %s %s %s %s', m.name, d.reference, v.cause, v.reason, v.taken, v.lost, coalesce(v.lowered, 0))
 	from reversal v left join deposit d on d.id = v.deposit left join who m on m.id = d.member
 	union all
-	select format('withdrawal %s %s %s %s %s', m.name, w.source, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
+	select format('donation %s %s', period, amount) from donation
+	union all
+	select format('withdrawal %s %s %s %s %s', coalesce(m.name, '-'), w.source, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
 	union all
 	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
 	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account

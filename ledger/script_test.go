@@ -93,6 +93,21 @@ func (s *scene) line(w []string) (string, error) {
 		s.deposits++
 		_, err := s.at(w[1]).RecordDeposit(ctx, s.at(w[1]).Op.ID, name(w[1]), s.money(w[2]), fmt.Sprint("ref ", s.deposits))
 		return "", err
+	case "payout":
+		_, err := s.post[w[1]].RequestPayoutOnce(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]), "DE75512108001245126199", rand.Text())
+		return "", err
+	case "payout-paid":
+		all, err := s.post[w[1]].Withdrawals(ctx)
+		if err != nil {
+			return "", err
+		}
+		return "", s.post[w[1]].WithdrawalPaid(ctx, s.post[w[1]].Op.ID, all[0].ID)
+	case "given-to-cause":
+		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, w[2])
+		return ledger.FormatPlain(v.Donated), err
+	case "rolled-over":
+		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, w[2])
+		return ledger.FormatPlain(v.Rolled), err
 	case "reverse":
 		return s.reverse(w[1], w[2], w[3])
 	case "budget":
@@ -155,7 +170,7 @@ func (s *scene) ask(w []string) (string, error) {
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Receivable })
 	case "credit":
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Credit })
-	case "bank", "suspense", "loss":
+	case "bank", "suspense", "loss", "cause":
 		b, err := journal.BalanceOf(ctx, s.post[w[1]].Pool, journal.Account{Kind: w[0]}, "EUR")
 		return ledger.FormatPlain(b.Posted), err
 	case "share":
@@ -245,10 +260,14 @@ func (s *scene) instance(host string, options []string) error {
 	all := []ledgertest.Option{ledgertest.Host(host), ledgertest.WithClock(s.clock)}
 	for _, o := range options {
 		key, value, _ := strings.Cut(o, ":")
-		if key != "reciprocity" {
+		switch key {
+		case "reciprocity":
+			all = append(all, ledgertest.Reciprocity(value))
+		case "unused":
+			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Unused = value }))
+		default:
 			return fmt.Errorf("no such option: %s", o)
 		}
-		all = append(all, ledgertest.Reciprocity(value))
 	}
 	s.post[host] = ledgertest.New(s.t, all...)
 	s.hosts = append(s.hosts, host)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -102,6 +103,10 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
+	donation, err := tx.donateUnused(ctx, b)
+	if err != nil {
+		return err
+	}
 	drafts, err := b.drafted()
 	if err != nil {
 		return err
@@ -113,7 +118,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err := b.booked(); err != nil { // the batch is indexed, and complete but for these
 		return err
 	}
-	if err := booked(b.batch.Book(ctx, tx, append(earnings, claims...)...)); err != nil {
+	if err := booked(b.batch.Book(ctx, tx, slices.Concat(earnings, donation, claims)...)); err != nil {
 		return err
 	}
 	failpoint("settle.booked")
@@ -129,7 +134,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err := tx.carry(ctx, b.period, open); err != nil {
 		return err
 	}
-	if b.totals.rolled > 0 {
+	if b.totals.rolled > 0 && !b.donates {
 		if err := tx.reserveAgain(ctx, open); err != nil {
 			return err
 		}

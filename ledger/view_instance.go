@@ -11,9 +11,10 @@ type InstanceMonth struct {
 	Month
 	Givers   int64 // whose budgets were reserved
 	Flattrs  int64 // that got a share
-	Reserved int64 // of all givers; Shared and Rolled are the parts of it
+	Reserved int64 // of all givers; Shared, Rolled and Donated are the parts of it
 	Shared   int64
-	Rolled   int64
+	Rolled   int64 // no flattr took it, and it stayed its givers'
+	Donated  int64 // … or went to the instance's cause
 	Earned   int64 // of Shared, to members here
 	Claimed  int64 // of Shared, to other instances' members, as it was first claimed
 	Returned int64 // of Claimed, what came back to its givers
@@ -44,6 +45,9 @@ func (l *Ledger) InstanceMonth(ctx context.Context, period string, most int, hea
 		if err := tx.QueryRow(ctx, instanceSums, period).Scan(&v.Givers, &v.Reserved, &v.Flattrs, &v.Shared, &v.Rolled,
 			&v.Earned, &v.Claimed, &v.Returned); err != nil {
 			return err
+		}
+		if v.Unused == UnusedCause {
+			v.Rolled, v.Donated = 0, v.Rolled
 		}
 		if err := head(v); err != nil {
 			return err

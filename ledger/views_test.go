@@ -56,8 +56,8 @@ func TestMyMonth(t *testing.T) {
 		}
 	}
 	months, err := m.A.MyMonths(ctx, named(t, m.A, "alice").ID)
-	want := []ledger.MonthSummary{{"2027-01", "open", 1_000_000, 2, 0, 0}, {"2026-12", "settled", 1_000_000, 4, 0, 0},
-		{"2026-11", "settled", 1_000_000, 8, 0, 125_000}}
+	want := []ledger.MonthSummary{{"2027-01", "open", 1_000_000, 2, 0, 0, 0}, {"2026-12", "settled", 1_000_000, 4, 0, 0, 0},
+		{"2026-11", "settled", 1_000_000, 8, 0, 0, 125_000}}
 	if d := cmp.Diff(want, months); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}
@@ -160,7 +160,7 @@ func TestTotals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense; owns != owes {
+		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Cause; owns != owes {
 			t.Errorf("%s owns %d and owes %d: %+v", host, owns, owes, all)
 		}
 		var members int64

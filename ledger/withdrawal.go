@@ -20,12 +20,12 @@ const (
 	OfMeans    = journal.Means  // a giver gets back what isn't given
 )
 
-// Withdrawal is a member's wish to be paid out by bank.
+// Withdrawal is a member's wish to be paid out by bank, or the operator's to pay what is the instance's to pay.
 type Withdrawal struct {
 	ID        int64
-	Member    int64
-	Name      string
-	Source    string // OfEarnings | OfMeans
+	Member    int64  // 0: the instance
+	Name      string // ""
+	Source    string // OfEarnings | OfMeans | OfCause
 	Amount    int64
 	Iban      string
 	State     string // requested | paid | refused
@@ -36,8 +36,8 @@ type Withdrawal struct {
 }
 
 const withdrawalQuery = `
-	select w.id, w.member, m.name, w.source, w.amount, w.iban, w.state, w.reference, w.created_at, w.decided_at
-	from withdrawal w join member m on m.id = w.member`
+	select w.id, coalesce(w.member, 0) as member, coalesce(m.name, '') as name, w.source, w.amount, w.iban, w.state, w.reference, w.created_at, w.decided_at
+	from withdrawal w left join member m on m.id = w.member`
 
 // RequestWithdrawal reserves available money to be paid out. FieldError: amount (whole cents, above
 // zero), iban (form). ErrFunds: more than is available.
@@ -219,10 +219,7 @@ func (tx *Tx) decide(ctx context.Context, w Withdrawal, state string, operator i
 
 // entry is what a withdrawal books in a phase.
 func (w Withdrawal) entry(phase string) journal.Entry {
-	kind := kindWithdrawal
-	if w.Source == OfMeans {
-		kind = kindRefund
-	}
+	kind := map[string]string{OfEarnings: kindWithdrawal, OfMeans: kindRefund, OfCause: kindPayout}[w.Source]
 	return journal.Entry{Kind: kind, Ref: w.ID, Phase: phase, Debit: of(w.Source, w.Member), Credit: bank(), Amount: w.Amount}
 }
 

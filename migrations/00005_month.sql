@@ -23,6 +23,29 @@ create trigger reversal_kept before truncate on reversal
   for each statement execute function refuse_change();
 
 -- What a member, or the operator, has paid out by bank, and from which account.
-alter table withdrawal add column source text not null default 'earned' check (source in ('earned','means'));
+alter table withdrawal add column source text not null default 'earned' check (source in ('earned','means','cause'));
 alter table withdrawal alter column source drop default;
+alter table withdrawal alter column member drop not null;
+alter table withdrawal add constraint withdrawal_member_or_instance check ((member is null) = (source = 'cause'));
+alter table withdrawal add column asked_by bigint references member (id); -- the operator who asked, if it wasn't the member
 create index withdrawal_member on withdrawal (member);
+
+-- What becomes of a budget that no flattr took a share of: it rolls over, or goes to the instance's cause. A month has
+-- the policy that was in force when it opened.
+alter table instance add column unused text not null default 'rollover' check (unused in ('rollover','cause'));
+alter table instance add column cause text not null default '';          -- its name, for people
+alter table month add column unused text not null default 'rollover' check (unused in ('rollover','cause'));
+alter table month alter column unused drop default;
+
+-- owner: ledger
+-- Money that goes to a cause: a month's budgets that no flattr took a share of.
+create table donation (
+  id bigint generated always as identity primary key,
+  period char(7) not null unique references month (period),
+  amount bigint not null check (amount > 0),
+  created_at timestamptz not null
+);
+create trigger donation_immutable before update or delete on donation
+  for each row execute function refuse_change();
+create trigger donation_kept before truncate on donation
+  for each statement execute function refuse_change();

@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
 
 func TestInvites(t *testing.T) {
@@ -72,6 +74,32 @@ func TestTakeBack(t *testing.T) {
 	g.says("main", "Nothing is free")
 	b.get("/admin/withdrawals").says(".cards", "€2.00", "unused means").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", ""))
 	b.wants(200, "/admin/withdrawals").says(".cards", "paid")
+}
+
+// TestCause: what no flattr took goes to the cause where that is the policy; givers are told, and the operator pays it.
+func TestCause(t *testing.T) {
+	t.Parallel()
+	w := townOf(t, ledgertest.Policy(func(i *ledger.Instance) { i.Unused, i.Cause = ledger.UnusedCause, "The library" }), "a")
+	a := w.places["a.localhost:"+w.port]
+	a.operator("rita")
+	a.Fund(a.join("alice"), 3_000_000)
+	g := w.browser().logIn(a, "alice").get("/home").says("main", "goes to the instance’s cause")
+	g.get("/about").says("main", "goes to the instance’s cause", "The library")
+	if err := a.closeMonth(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Set(w.clock.Now().Add(24 * time.Hour))
+	if err := a.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.get("/months/2026-11").says("main", "went to the instance’s cause", "Given to the cause€3.00", "Rolled over€0.00")
+	b := w.browser().logIn(a, "rita").get("/admin/months").says("tbody", "€3.00 Given to the cause")
+	b.get("/admin/months/2026-11").says(".facts", "Given to the cause€3.00")
+	b.get("/admin/funds").says(".facts", "The library€3.00").submit("/admin/funds/payout", "amount", "4", "iban", "DE02 1203 0000 0000 2020 51")
+	b.wants(422, "/admin/funds/payout").says(".fault", "more than is available")
+	b.submit("/admin/funds/payout", "amount", "2", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/admin/withdrawals")
+	b.says(".cards", "€2.00", "to the instance’s cause").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", ""))
+	b.wants(200, "/admin/withdrawals").says(".cards", "paid").get("/admin/funds").says(".facts", "€1.00")
 }
 
 func TestWithdrawals(t *testing.T) {

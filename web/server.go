@@ -99,6 +99,8 @@ func (s *Site) adminRoutes() []route {
 		get("/admin", operator, pageFrame, s.admin),
 		get("/admin/invites", operator, pageFrame, s.invites),
 		post("/admin/invites", operator, pageFrame, s.createInvite),
+		get("/admin/funds", operator, pageFrame, s.funds),
+		post("/admin/funds/payout", operator, pageFrame, s.payout),
 		get("/admin/peers", operator, pageFrame, s.peers),
 		post("/admin/peers/key", operator, pageFrame, s.confirmKey),
 		post("/admin/peers/threshold", operator, pageFrame, s.setThreshold),

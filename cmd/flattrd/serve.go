@@ -28,6 +28,8 @@ type serveCommand struct {
 	Name        string        `env:"FLATTRD_NAME" help:"Name people read. Default: the host."`
 	Currency    string        `env:"FLATTRD_CURRENCY" default:"EUR" help:"ISO 4217 currency of the books."`
 	Reciprocity string        `env:"FLATTRD_RECIPROCITY" default:"required" enum:"off,required" help:"Whether only those who give may receive: off or required."`
+	Unused      string        `env:"FLATTRD_UNUSED" default:"rollover" enum:"rollover,cause" help:"What becomes of a budget that no flattr took a share of: rollover or cause. Holds for months that open from now on."`
+	Cause       string        `env:"FLATTRD_CAUSE" help:"Name of the instance's cause, which gets what nobody else can."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
 	Payto       string        `env:"FLATTRD_PAYTO" help:"payto: address (RFC 8905) that other instances pay to."`
 	PayIn       string        `env:"FLATTRD_PAY_IN" help:"What givers are told about paying in: holder, IBAN, bank; one a line."`
@@ -186,6 +188,7 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 		name = host
 	}
 	return ledger.Instance{Host: host, BaseURL: base, Name: name, Currency: c.Currency, Reciprocity: c.Reciprocity,
+		Unused: c.Unused, Cause: c.Cause,
 		GraceSeconds: int32(c.Grace / time.Second), Payto: c.Payto}, nil
 }
 

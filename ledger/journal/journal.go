@@ -46,10 +46,11 @@ const (
 	Earned     = "earned"      // C: a payee may withdraw it
 	PeerCredit = "peer_credit" // C: a peer paid more than it owed
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
+	Cause      = "cause"       // C: given to the instance's cause, which the operator pays
 	Loss       = "loss"        // D: left the bank without anybody's account to take it from
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss, Cause}
 
 // Account names one account of the books' currency.
 type Account struct {

@@ -194,14 +194,14 @@ func booked(kind string) string {
 	switch {
 	case strings.HasPrefix(kind, "payment"), strings.HasPrefix(kind, "receipt"):
 		return "payment"
-	case kind == "refund":
+	case kind == "refund", kind == "payout":
 		return "withdrawal"
 	case kind == "chargeback", kind == "loss":
 		return "reversal"
 	}
 	return map[string]string{"deposit": "deposit", "budget": "reservation", "earning": "earning", "claim": "claim",
 		"return": "share_return", "line": "claim_line", "allocation": "line_allocation", "withdrawal": "withdrawal",
-		"reversal": "reversal"}[kind]
+		"reversal": "reversal", "donation": "donation"}[kind]
 }
 
 // doubled copies a row; only what the database makes is new.

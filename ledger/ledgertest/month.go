@@ -40,7 +40,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	t.Helper()
 	m := &Months{Post: Post{}, Clock: NewClock(Start.Add(o.Late)), t: t,
 		members: map[string]ledger.Member{}, things: map[string]string{}}
-	m.A, m.B, m.C = m.instance("a.example"), m.instance("b.example"), m.instance("c.example", Reciprocity("required"))
+	m.A, m.B, m.C = m.instance("a.example"), m.instance("b.example"), m.instance("c.example", Reciprocity("required"), Policy(func(i *ledger.Instance) { i.Unused = ledger.UnusedCause }))
 	for _, host := range m.hosts {
 		m.startAt(m.Post[host], o.FirstID)
 	}
@@ -62,6 +62,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.withdrawals()
 	m.january()
 	m.reversals()
+	m.payouts()
 	return m
 }
 
@@ -74,7 +75,7 @@ func (m *Months) instance(host string, options ...Option) *Instance {
 func (m *Months) people() {
 	for _, handle := range []string{"ruth@a.example", "rolf@a.example", "alice@a.example", "anna@a.example", "axel@a.example", "dora@a.example",
 		"poor@a.example", "gone@a.example", "odd@a.example", "bob@b.example", "bea@b.example", "gone@b.example",
-		"carl@c.example", "cora@c.example"} {
+		"carl@c.example", "cora@c.example", "cleo@c.example"} {
 		name, host, _ := strings.Cut(handle, "@")
 		m.members[handle] = m.Post[host].Join(name)
 	}
@@ -94,6 +95,7 @@ func (m *Months) people() {
 // click, a flattr that is held in vain, and one that nobody answers.
 func (m *Months) november(o MonthOptions) {
 	m.fund("carl@c.example", 400, 50)
+	m.fund("cleo@c.example", 90, 40)
 	m.fund("alice@a.example", 600, 50)
 	m.budget("alice@a.example", 100)
 	m.fund("anna@a.example", 600, 200)

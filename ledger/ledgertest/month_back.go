@@ -2,7 +2,7 @@ package ledgertest
 
 import (
 	"context"
-	"fmt"
+	"crypto/rand"
 
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -40,13 +40,28 @@ func (m *Months) reversible(handle string, budget int64) int64 {
 func (m *Months) refunds(handle string, by int64) {
 	ctx, i := context.Background(), m.at(handle)
 	for n, amount := range []int64{20, 30, 10} {
-		w, err := i.RequestRefundOnce(ctx, by, cents(amount), "DE75512108001245126199", fmt.Sprint(n))
+		w, err := i.RequestRefundOnce(ctx, by, cents(amount), "DE75512108001245126199", rand.Text())
 		m.must(err)
 		switch n {
 		case 0:
 			m.must(i.WithdrawalPaid(ctx, i.Op.ID, w.ID))
 		case 1:
 			m.must(i.WithdrawalRefused(ctx, i.Op.ID, w.ID))
+		}
+	}
+}
+
+// payouts of what cleo's budgets gave to the cause of c.example: one paid, one refused, one open.
+func (m *Months) payouts() {
+	ctx, c := context.Background(), m.C
+	for n, amount := range []int64{20, 25, 10} {
+		w, err := c.RequestPayoutOnce(ctx, c.Op.ID, ledger.OfCause, cents(amount), "DE75512108001245126199", rand.Text())
+		m.must(err)
+		switch n {
+		case 0:
+			m.must(c.WithdrawalPaid(ctx, c.Op.ID, w.ID))
+		case 1:
+			m.must(c.WithdrawalRefused(ctx, c.Op.ID, w.ID))
 		}
 	}
 }

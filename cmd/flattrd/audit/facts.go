@@ -68,6 +68,9 @@ var kinds = []kind{
 	{"deposit", "deposit", `
 		select id, 0::bigint, member, amount, null::bigint, '', '', created_at, null::timestamptz from deposit order by id`,
 		single("bank", "means")},
+	{"donation", "donation", `
+		select id, 0::bigint, 0::bigint, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from donation order by id`,
+		settled("clearing", "cause")},
 	{"earning", "earning", `
 		select id, 0::bigint, member, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from earning order by id`,
 		settled("clearing", "earned")},
@@ -81,6 +84,10 @@ var kinds = []kind{
 		ifAny(single("loss", "bank"))},
 	{"payment", "payment", outPayments, paymentCalls},
 	{"payment_short", "payment", outPayments, shortCalls},
+	{"payout", "withdrawal", `
+		select id, 0::bigint, 0::bigint, amount, null::bigint, state, source, created_at, decided_at
+		from withdrawal where source = 'cause' order by id`,
+		func(a *auditor, f *fact) []entry { return withdrawalCalls(f.period)(a, f) }},
 	{"receipt", "payment", inPayments, receiptCalls},
 	{"receipt_excess", "payment", inPayments, excessCalls},
 	{"refund", "withdrawal", `
@@ -111,7 +118,7 @@ func reversals(cause string) string {
 }
 
 // budgetCalls: a reservation is held back; released, it gives way to another in the same month; settled, it
-// is given, if its giver had an accepted flattr, or rolls over.
+// is given, if its giver had an accepted flattr, else it rolls over, or goes to the cause if the month's policy is so.
 func budgetCalls(a *auditor, f *fact) []entry {
 	e := entry{phase: "pending", debit: "means", credit: "clearing", amount: f.amount, at: f.made, batch: f.period}
 	done := e
@@ -124,7 +131,7 @@ func budgetCalls(a *auditor, f *fact) []entry {
 		return []entry{e}
 	default:
 		done.phase, done.batch, done.at = "void", m.batch(), m.frozen
-		if f.received != nil && *f.received > 0 {
+		if f.received != nil && *f.received > 0 || m.unused == "cause" {
 			done.phase = "post"
 		}
 	}
