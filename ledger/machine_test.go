@@ -112,8 +112,13 @@ type said struct {
 func newWorld(s *scope, t *rapid.T) *world {
 	w := &world{scope: s, post: ledgertest.Post{}, clock: ledgertest.NewClock(ledgertest.Start), bank: map[string]int64{}}
 	for _, host := range []string{"a.example", "b.example"} {
-		policy := rapid.SampledFrom([]string{"off", "required"}).Draw(t, "reciprocity")
-		i := ledgertest.New(s, ledgertest.Host(host), ledgertest.WithClock(w.clock), ledgertest.Reciprocity(policy))
+		i := ledgertest.New(s, ledgertest.Host(host), ledgertest.WithClock(w.clock), ledgertest.Policy(func(i *ledger.Instance) {
+			i.Reciprocity = rapid.SampledFrom([]string{ledger.ReciprocityOff, ledger.ReciprocityRequired, ledger.ReciprocityMinimum}).Draw(t, "reciprocity")
+			if i.Reciprocity == ledger.ReciprocityMinimum {
+				i.Minimum = 1_000_000
+			}
+			i.Unused = rapid.SampledFrom([]string{ledger.UnusedRollover, ledger.UnusedCause}).Draw(t, "unused")
+		}))
 		w.post[host], w.hosts = i, append(w.hosts, i)
 	}
 	for range 4 {

@@ -200,7 +200,7 @@ func partition(ctx context.Context, tx pgx.Tx, table, period string) error {
 
 // finishHeld gives every held flattr of the month, ours and received, its one final answer.
 func (tx *Tx) finishHeld(ctx context.Context, period string) error {
-	gives := gives("x.member", "x.period")
+	gives := tx.l.inst.gives("x.member", "x.period")
 	if _, err := tx.Exec(ctx, `
 		with x as (
 		  select f.id, t.member, f.period from flattr f join thing t on t.id = f.thing

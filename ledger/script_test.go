@@ -263,6 +263,9 @@ func (s *scene) instance(host string, options []string) error {
 		switch key {
 		case "reciprocity":
 			all = append(all, ledgertest.Reciprocity(value))
+		case "minimum":
+			least := s.money(value)
+			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Reciprocity, i.Minimum = ledger.ReciprocityMinimum, least }))
 		case "unused":
 			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Unused = value }))
 		default:

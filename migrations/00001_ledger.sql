@@ -112,7 +112,7 @@ create table instance (
   base_url text not null,
   name text not null,
   currency char(3) not null check (currency ~ '^[A-Z]{3}$'),
-  reciprocity text not null check (reciprocity in ('off','required')),
+  reciprocity text not null check (reciprocity in ('off','required','minimum')),
   grace_seconds int not null check (grace_seconds >= 86400),
   payto text not null default '',          -- RFC 8905: where the others pay to
   created_at timestamptz not null

@@ -49,3 +49,7 @@ create trigger donation_immutable before update or delete on donation
   for each row execute function refuse_change();
 create trigger donation_kept before truncate on donation
   for each statement execute function refuse_change();
+
+-- What a payee's budget of the month must be at least, where the policy is so.
+alter table instance add column reciprocity_minimum bigint not null default 0;
+alter table instance add constraint instance_reciprocity_minimum check ((reciprocity = 'minimum') = (reciprocity_minimum > 0));
