@@ -22,7 +22,8 @@ const (
 	kindAllocation    = "allocation"     // line_allocation: announced → earned
 	kindWithdrawal    = "withdrawal"     // earned → bank, pending until the operator has paid
 	kindRefund        = "refund"         // withdrawal of a giver: means → bank, pending until the operator has paid
-	kindPayout        = "payout"         // withdrawal of the instance: cause → bank, pending until the operator has paid
+	kindFee           = "fee"            // earned → fee
+	kindPayout        = "payout"         // withdrawal of the instance: cause or fee → bank, pending until the operator has paid
 	kindDonation      = "donation"       // clearing → cause: budgets that no flattr took a share of
 	kindReversal      = "reversal"       // means → bank: what of a deposit recorded by mistake isn't given yet
 	kindChargeback    = "chargeback"     // reversal: means → bank: the same of one that the bank took back

@@ -29,6 +29,7 @@ const expectedTransfers = `
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
 	union all select 'allocation', a.id, 'single', 'announced', l.member, 'earned', l.member, a.amount
 	  from line_allocation a join claim_line l on l.id = a.line
+	union all select 'fee', id, 'single', 'earned', member, 'fee', 0, amount from fee where amount > 0
 	union all select 'donation', id, 'single', 'clearing', 0, 'cause', 0, amount from donation
 	union all select case source when 'earned' then 'withdrawal' when 'means' then 'refund' else 'payout' end, id, phase, source, coalesce(member, 0), 'bank', 0, amount
 	  from withdrawal cross join lateral (values ('pending'), (case state when 'paid' then 'post' when 'refused' then 'void' end)) x (phase)
@@ -130,6 +131,25 @@ var invariants = []struct{ code, sql string }{
 		where (x.stage = 'settled' or m.period is not null) and
 		  (x.stage, x.givers, x.done, x.flattrs, x.amount, x.amount + x.rolled)
 		  is distinct from ('settled', m.givers, m.givers, m.flattrs, m.amount, m.reserved)`},
+	// Protocol §7, fee: of all that became available to a payee of a month the rate, rounded down, step by step.
+	{"fee", `
+		with rate as (
+		  select f.*, ` + feeRate("f.period") + `::bigint as rate, lag(f.gross, 1, 0::bigint) over (partition by f.member, f.period order by f.gross) as before
+		  from fee f)
+		select format('fee %s (member %s, %s): %s of %s, for %s', r.id, r.member, r.period, r.amount, r.gross,
+		  coalesce('earning ' || r.earning, 'line_allocation ' || r.allocation)) as row
+		from rate r left join earning e on e.id = r.earning left join line_allocation a on a.id = r.allocation
+		left join claim_line l on l.id = a.line left join claim c on c.id = l.claim
+		where (r.member, r.period, r.gross - r.before)
+		    is distinct from (coalesce(e.member, l.member), coalesce(e.period, c.period), coalesce(e.amount, a.amount))
+		  or r.rate = 0 or r.amount <> ` + feeSQL("r.gross", "r.rate") + ` - ` + feeSQL("r.before", "r.rate") + `
+		union all
+		select format('earning %s has no fee', e.id) from earning e
+		where ` + feeRate("e.period") + ` > 0 and not exists (select from fee f where f.earning = e.id)
+		union all
+		select format('line_allocation %s has no fee', a.id)
+		from line_allocation a join claim_line l on l.id = a.line join claim c on c.id = l.claim
+		where ` + feeRate("c.period") + ` > 0 and not exists (select from fee f where f.allocation = a.id)`},
 	// What no flattr took of a month whose policy is so went to the cause.
 	{"donation", `
 		select format('donation %s of %s: %s, want %s (settlement %s)', coalesce(d.id, 0), coalesce(d.period, s.period), coalesce(d.amount, 0),
@@ -304,6 +324,11 @@ var invariants = []struct{ code, sql string }{
 		select format('flattr %s is carried by %s others', carries, count(*)) from flattr where carries is not null group by carries having count(*) > 1`},
 	{"one-open-month", `
 		select format('month rows: %s open', count(*)) as row from month where state = 'open' having count(*) <> 1`},
+}
+
+// feeSQL is feeOf; it stays within what a bigint holds.
+func feeSQL(gross, rate string) string {
+	return `(` + gross + ` / 10000 * ` + rate + ` + ` + gross + ` % 10000 * ` + rate + ` / 10000)`
 }
 
 // ofPending finds the reservation p that a transfer t posts or voids.

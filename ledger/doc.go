@@ -36,6 +36,8 @@
 //	peer_credit C  a peer paid more than it owed     per peer
 //	suspense       sent by bank, not acknowledged
 //	loss D         charged back after it was given
+//	fee C          kept of what payees get
+//	cause C        given to the instance's cause
 //
 // # Invariants, and where each is enforced
 //

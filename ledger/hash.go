@@ -63,6 +63,10 @@ const canonicalRows = `
 	select format('reversal %s %s %s %s %s %s %s', m.name, d.reference, v.cause, v.reason, v.taken, v.lost, coalesce(v.lowered, 0))
 	from reversal v left join deposit d on d.id = v.deposit left join who m on m.id = d.member
 	union all
+	select format('fee_rate %s %s', period, basis_points) from fee_rate
+	union all
+	select format('fee %s %s %s %s', m.name, f.period, max(f.gross), sum(f.amount)) from fee f left join who m on m.id = f.member group by m.name, f.period
+	union all
 	select format('donation %s %s', period, amount) from donation
 	union all
 	select format('withdrawal %s %s %s %s %s', coalesce(m.name, '-'), w.source, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member

@@ -35,7 +35,7 @@ func TestHistories(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"join": w.join, "deposit": w.deposit, "budget": w.budget, "flattr": w.flattr, "click": w.flattr, "undo": w.undo,
 			"turn": w.turn, "tick": w.tick, "deliver": w.deliver, "post": w.deliver, "repeat": w.repeat,
-			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse,
+			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse, "rate": w.rate,
 			"leave": w.leave, "remove": w.remove, "": w.check,
 		})
 		w.quiet(rt)
@@ -344,6 +344,13 @@ func (w *world) reverse(t *rapid.T) {
 		w.bank[i.Instance().Host] -= d.Amount
 	}
 	done(t, err, ledger.ErrFunds)
+}
+
+func (w *world) rate(t *rapid.T) {
+	seldom(t)
+	i := w.host(t)
+	next := ledger.NextPeriod(ledger.PeriodOf(w.clock.Now()))
+	done(t, i.SetFeeRate(context.Background(), i.Op.ID, next, rapid.Int32Range(0, 5000).Draw(t, "rate")))
 }
 
 func (w *world) decide(t *rapid.T) {

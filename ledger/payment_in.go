@@ -180,13 +180,19 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 	if err != nil {
 		return err
 	}
+	var got []available
 	for _, a := range paid {
-		lines, err := tx.allocateLines(ctx, a)
+		lines, ours, err := tx.allocateLines(ctx, a)
 		if err != nil {
 			return err
 		}
-		entries = append(entries, lines...)
+		entries, got = append(entries, lines...), append(got, ours...)
 	}
+	fees, err := tx.takeFees(ctx, got)
+	if err != nil {
+		return err
+	}
+	entries = append(entries, fees...)
 	failpoint("payment.allocated")
 	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
 		return err
@@ -202,20 +208,22 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 
 // allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
 // what each line is still owed, and makes that available to the payees.
-func (tx *Tx) allocateLines(ctx context.Context, a Allocation) ([]journal.Entry, error) {
-	type open struct{ ID, Member, Open int64 }
+func (tx *Tx) allocateLines(ctx context.Context, a Allocation) (entries []journal.Entry, got []available, err error) {
+	type open struct {
+		ID, Member, Open int64
+		Period           string
+	}
 	lines, err := rows[open](tx.Query(ctx, `
-		select l.id, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
-		from claim_line l left join line_allocation x on x.line = l.id
-		where l.claim = $1 group by l.id order by l.payee collate "C"`, a.Claim))
+		select l.id, c.period, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
+		from claim_line l join claim c on c.id = l.claim left join line_allocation x on x.line = l.id
+		where l.claim = $1 group by l.id, c.period order by l.payee collate "C"`, a.Claim))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	weights := make([]int64, len(lines))
 	for i, line := range lines {
 		weights[i] = line.Open
 	}
-	var entries []journal.Entry
 	for i, part := range SplitByWeight(*a.Confirmed, weights) {
 		if part == 0 {
 			continue
@@ -224,10 +232,11 @@ func (tx *Tx) allocateLines(ctx context.Context, a Allocation) ([]journal.Entry,
 		if err := tx.QueryRow(ctx, `
 			insert into line_allocation (payment, claim, line, amount) values ($1, $2, $3, $4) returning id`,
 			a.Payment, a.Claim, lines[i].ID, part).Scan(&id); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		got = append(got, available{allocation: id, member: lines[i].Member, period: lines[i].Period, amount: part})
 		entries = append(entries, journal.Entry{Kind: kindAllocation, Ref: id, Phase: journal.Single, Amount: part,
 			Debit: of(journal.Announced, lines[i].Member), Credit: of(journal.Earned, lines[i].Member)})
 	}
-	return entries, nil
+	return entries, got, nil
 }

@@ -9,13 +9,17 @@ import (
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
 
-// OfCause is a withdrawal of what was given to the instance's cause.
-const OfCause = journal.Cause
+// Where the operator's withdrawals take from.
+const (
+	OfCause = journal.Cause // what was given to the instance's cause
+	OfFees  = journal.Fee   // what the instance keeps
+)
 
 // Funds is money that is the instance's to pay on, in micro-units.
 type Funds struct {
 	Cause     int64 // given to the cause and free to be paid
-	Requested int64 // of the cause, ordered and not paid yet
+	Fees      int64 // kept of what payees got, and free to be paid
+	Requested int64 // of both, ordered and not paid yet
 	Loss      int64 // charged back after it was given
 }
 
@@ -25,15 +29,19 @@ func (l *Ledger) Funds(ctx context.Context) (f Funds, err error) {
 	if err != nil {
 		return f, err
 	}
+	fees, err := journal.BalanceOf(ctx, l.pool, of(journal.Fee, 0), l.inst.Currency)
+	if err != nil {
+		return f, err
+	}
 	loss, err := journal.BalanceOf(ctx, l.pool, of(journal.Loss, 0), l.inst.Currency)
-	return Funds{Cause: cause.Free(), Requested: cause.Reserved, Loss: loss.Posted}, err
+	return Funds{Cause: cause.Free(), Fees: fees.Free(), Requested: cause.Reserved + fees.Reserved, Loss: loss.Posted}, err
 }
 
-// RequestPayoutOnce reserves money of one of the instance's accounts (OfCause) to be paid by bank, as
+// RequestPayoutOnce reserves money of one of the instance's accounts (OfCause, OfFees) to be paid by bank, as
 // RequestWithdrawalOnce does a member's, and has the same refusals; only an operator may ask (ErrRefused). FieldError
 // source: unknown.
 func (l *Ledger) RequestPayoutOnce(ctx context.Context, operator int64, source string, amount int64, account, key string) (Withdrawal, error) {
-	if source != OfCause {
+	if source != OfCause && source != OfFees {
 		return Withdrawal{}, refused("source", "unknown")
 	}
 	if amount <= 0 || amount > maxAmount || amount%microPerCent != 0 {

@@ -93,6 +93,8 @@ func (s *scene) line(w []string) (string, error) {
 		s.deposits++
 		_, err := s.at(w[1]).RecordDeposit(ctx, s.at(w[1]).Op.ID, name(w[1]), s.money(w[2]), fmt.Sprint("ref ", s.deposits))
 		return "", err
+	case "fee-rate":
+		return "", s.post[w[1]].SetFeeRate(ctx, s.post[w[1]].Op.ID, w[2], int32(s.money(w[3])/10_000))
 	case "payout":
 		_, err := s.post[w[1]].RequestPayoutOnce(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]), "DE75512108001245126199", rand.Text())
 		return "", err
@@ -170,9 +172,13 @@ func (s *scene) ask(w []string) (string, error) {
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Receivable })
 	case "credit":
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Credit })
-	case "bank", "suspense", "loss", "cause":
+	case "bank", "suspense", "loss", "cause", "fee":
 		b, err := journal.BalanceOf(ctx, s.post[w[1]].Pool, journal.Account{Kind: w[0]}, "EUR")
 		return ledger.FormatPlain(b.Posted), err
+	case "fee-of":
+		return s.revenue(w[1], w[2], ledger.Revenue.Fee)
+	case "net-of":
+		return s.revenue(w[1], w[2], ledger.Revenue.Net)
 	case "share":
 		return s.share(w[1], w[2])
 	case "state":
@@ -354,6 +360,14 @@ func (s *scene) line1(giver, what string) (ledger.MonthLine, error) {
 func (s *scene) share(giver, what string) (string, error) {
 	line, err := s.line1(giver, what)
 	return ledger.FormatPlain(line.Share), err
+}
+
+func (s *scene) revenue(payee, month string, f func(ledger.Revenue) int64) (text string, err error) {
+	err = s.at(payee).Revenue(context.Background(), s.members[payee].ID, month, 1, func(r ledger.Revenue) error {
+		text = ledger.FormatPlain(f(r))
+		return nil
+	}, func(ledger.RevenueThing) error { return nil })
+	return text, err
 }
 
 func (s *scene) state(giver, what string) (string, error) {

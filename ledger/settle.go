@@ -174,12 +174,17 @@ func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]j
 		insert into earning (period, member, flattrs, amount)
 		select $1, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
 		order by member returning id, member, amount`, period, members, flattrs, amounts))
-	entries := make([]journal.Entry, len(made))
+	entries, got := make([]journal.Entry, len(made)), make([]available, len(made))
 	for i, e := range made {
 		entries[i] = journal.Entry{Kind: kindEarning, Ref: e.ID, Phase: journal.Single,
 			Debit: of(journal.Clearing, 0), Credit: of(journal.Earned, e.Member), Amount: e.Amount}
+		got[i] = available{earning: e.ID, member: e.Member, period: period, amount: e.Amount}
 	}
-	return entries, err
+	if err != nil {
+		return nil, err
+	}
+	fees, err := tx.takeFees(ctx, got)
+	return append(entries, fees...), err
 }
 
 // chunkBy cuts a slice that is sorted by key into runs of the same key.

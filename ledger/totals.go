@@ -11,6 +11,7 @@ type Totals struct {
 	Bank, Receivable                                    int64 // what we own
 	Means, Announced, Earned, Payable, Credit, Clearing int64 // what we owe
 	Suspense                                            int64 // credit-side: what the bank moved and nobody acknowledged is negative
+	Fee                                                 int64 // kept of what payees got
 	Cause                                               int64 // given to the instance's cause
 	Loss                                                int64 // charged back after it was given
 	Deposited, Withdrawn                                int64 // all that ever came in by deposits, and went out again: paid out or taken back
@@ -20,7 +21,7 @@ type Totals struct {
 func (t Totals) MembersMoney() int64 { return t.Means + t.Announced + t.Earned }
 
 // Accounted is where what came in and didn't go out again stands, over all instances together (protocol §10.6).
-func (t Totals) Accounted() int64 { return t.MembersMoney() + t.Cause - t.Loss }
+func (t Totals) Accounted() int64 { return t.MembersMoney() + t.Fee + t.Cause - t.Loss }
 
 // Totals reads the balances in one snapshot.
 func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
@@ -39,6 +40,7 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			  coalesce(sum(s) filter (where kind = 'peer_credit'), 0)::bigint as credit,
 			  coalesce(sum(s) filter (where kind = 'clearing'), 0)::bigint as clearing,
 			  coalesce(sum(s) filter (where kind = 'suspense'), 0)::bigint as suspense,
+			  coalesce(sum(s) filter (where kind = 'fee'), 0)::bigint as fee,
 			  coalesce(sum(s) filter (where kind = 'cause'), 0)::bigint as cause,
 			  coalesce(sum(s) filter (where kind = 'loss'), 0)::bigint as loss,
 			  coalesce((select sum(amount) from deposit), 0)::bigint as deposited,

@@ -17,6 +17,7 @@ type InstanceMonth struct {
 	Donated  int64 // … or went to the instance's cause
 	Earned   int64 // of Shared, to members here
 	Claimed  int64 // of Shared, to other instances' members, as it was first claimed
+	Fee      int64 // kept here of what was given to members in this month, by anybody's givers
 	Returned int64 // of Claimed, what came back to its givers
 }
 
@@ -43,7 +44,7 @@ func (l *Ledger) InstanceMonth(ctx context.Context, period string, most int, hea
 		}
 		v := InstanceMonth{Month: month}
 		if err := tx.QueryRow(ctx, instanceSums, period).Scan(&v.Givers, &v.Reserved, &v.Flattrs, &v.Shared, &v.Rolled,
-			&v.Earned, &v.Claimed, &v.Returned); err != nil {
+			&v.Earned, &v.Claimed, &v.Fee, &v.Returned); err != nil {
 			return err
 		}
 		if v.Unused == UnusedCause {
@@ -71,6 +72,7 @@ const instanceSums = `
 	  coalesce(s.flattrs, 0), coalesce(s.amount, 0), coalesce(s.rolled, 0),
 	  (select coalesce(sum(amount), 0) from earning where period = $1)::bigint,
 	  (select coalesce(sum(amount), 0) from claim where period = $1 and direction = 'out' and supersedes is null)::bigint,
+	  (select coalesce(sum(amount), 0) from fee where period = $1)::bigint,
 	  (select coalesce(sum(amount), 0) from share_return where period = $1)::bigint
 	from month m left join settlement s on s.period = m.period and s.stage = 'settled' where m.period = $1`
 

@@ -18,6 +18,14 @@ type Earnings struct {
 	Sources   []EarnedFrom
 }
 
+// Fee is what this instance kept of all that became available.
+func (e Earnings) Fee() (sum int64) {
+	for _, s := range e.Sources {
+		sum += s.Fee
+	}
+	return sum
+}
+
 // EarnedFrom is what one instance's givers gave in one month.
 type EarnedFrom struct {
 	Period    string
@@ -25,8 +33,12 @@ type EarnedFrom struct {
 	Flattrs   int64
 	Amount    int64
 	Available int64  // of Amount
+	Fee       int64  // of Available, what this instance kept
 	State     string // "available", or the claim's state
 }
+
+// Net is what of Available the payee got.
+func (e EarnedFrom) Net() int64 { return e.Available - e.Fee }
 
 // Announced is what of Amount isn't paid yet.
 func (e EarnedFrom) Announced() int64 { return e.Amount - e.Available }
@@ -64,12 +76,14 @@ const earnedCounts = `
 
 // earnedSources are a month's; $3 ”: all months'.
 const earnedSources = `
-	select e.period, $2 as host, e.flattrs::bigint, e.amount, e.amount as available, 'available' as state
+	select e.period, $2 as host, e.flattrs::bigint, e.amount, e.amount as available,
+	  coalesce((select f.amount from fee f where f.earning = e.id), 0) as fee, 'available' as state
 	from earning e where e.member = $1 and ($3 = '' or e.period = $3)
 	union all
 	select c.period, p.host,
 	  (select coalesce(sum((x->>'flattrs')::bigint), 0) from jsonb_array_elements(l.things) x)::bigint,
-	  l.amount, coalesce((select sum(a.amount) from line_allocation a where a.line = l.id), 0)::bigint, c.state
+	  l.amount, coalesce((select sum(a.amount) from line_allocation a where a.line = l.id), 0)::bigint,
+	  coalesce((select sum(f.amount) from fee f join line_allocation a on a.id = f.allocation where a.line = l.id), 0)::bigint, c.state
 	from claim_line l join claim c on c.id = l.claim join peer p on p.id = c.peer
 	where l.member = $1 and c.direction = 'in' and c.state in ('accepted', 'confirmed') and ($3 = '' or c.period = $3)
 	order by 1 desc, 2`

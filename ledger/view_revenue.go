@@ -23,6 +23,10 @@ func (r Revenue) Amount() int64    { return r.sum(func(e EarnedFrom) int64 { ret
 func (r Revenue) Announced() int64 { return r.sum(EarnedFrom.Announced) }
 func (r Revenue) Available() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Available }) }
 
+// Fee is what this instance kept of what is available, Net the rest.
+func (r Revenue) Fee() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Fee }) }
+func (r Revenue) Net() int64 { return r.sum(EarnedFrom.Net) }
+
 func (r Revenue) sum(of func(EarnedFrom) int64) (total int64) {
 	for _, s := range r.Sources {
 		total += of(s)

@@ -122,13 +122,13 @@ func TestEarned(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ledger.Earnings{Pledged: 2, Announced: e.Announced, Available: e.Available, Requested: 120_000, Withdrawn: 100_000, Sources: []ledger.EarnedFrom{
-		{"2026-12", "a.example", 3, 1_250_000, e.Sources[0].Available, "confirmed"},
-		{"2026-12", "d.example", 3, 70_000, 0, "accepted"},
-		{"2026-11", "a.example", 4, 875_000, 875_000, "confirmed"},
-		{"2026-11", "b.example", 1, 250_000, 250_000, "available"},
-		{"2026-11", "c.example", 1, 250_000, 0, "accepted"},
-		{"2026-11", "d.example", 3, 300_000, 0, "accepted"},
-		{"2026-11", "d.example", 3, 5_000, 0, "confirmed"},
+		{"2026-12", "a.example", 3, 1_250_000, e.Sources[0].Available, e.Sources[0].Available * 333 / 10_000, "confirmed"},
+		{"2026-12", "d.example", 3, 70_000, 0, 0, "accepted"},
+		{"2026-11", "a.example", 4, 875_000, 875_000, 0, "confirmed"},
+		{"2026-11", "b.example", 1, 250_000, 250_000, 0, "available"},
+		{"2026-11", "c.example", 1, 250_000, 0, 0, "accepted"},
+		{"2026-11", "d.example", 3, 300_000, 0, 0, "accepted"},
+		{"2026-11", "d.example", 3, 5_000, 0, 0, "confirmed"},
 	}}
 	if d := cmp.Diff(want, e, cmpopts.SortSlices(func(a, b ledger.EarnedFrom) bool { return a.Amount < b.Amount })); d != "" {
 		t.Error(d)
@@ -137,7 +137,7 @@ func TestEarned(t *testing.T) {
 	for _, s := range e.Sources {
 		amount, available = amount+s.Amount, available+s.Available
 	}
-	if e.Announced != amount-available || e.Available != available-e.Requested-e.Withdrawn {
+	if e.Announced != amount-available || e.Available != available-e.Fee()-e.Requested-e.Withdrawn || e.Fee() == 0 {
 		t.Errorf("announced %d, available %d; sources say %d and %d", e.Announced, e.Available, amount, available)
 	}
 	h, err := m.B.Holdings(ctx, bob.ID)
@@ -160,7 +160,7 @@ func TestTotals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Cause; owns != owes {
+		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Cause+all.Fee; owns != owes {
 			t.Errorf("%s owns %d and owes %d: %+v", host, owns, owes, all)
 		}
 		var members int64

@@ -25,7 +25,7 @@ type Withdrawal struct {
 	ID        int64
 	Member    int64  // 0: the instance
 	Name      string // ""
-	Source    string // OfEarnings | OfMeans | OfCause
+	Source    string // OfEarnings | OfMeans | OfCause | OfFees
 	Amount    int64
 	Iban      string
 	State     string // requested | paid | refused
@@ -219,7 +219,7 @@ func (tx *Tx) decide(ctx context.Context, w Withdrawal, state string, operator i
 
 // entry is what a withdrawal books in a phase.
 func (w Withdrawal) entry(phase string) journal.Entry {
-	kind := map[string]string{OfEarnings: kindWithdrawal, OfMeans: kindRefund, OfCause: kindPayout}[w.Source]
+	kind := map[string]string{OfEarnings: kindWithdrawal, OfMeans: kindRefund, OfCause: kindPayout, OfFees: kindPayout}[w.Source]
 	return journal.Entry{Kind: kind, Ref: w.ID, Phase: phase, Debit: of(w.Source, w.Member), Credit: bank(), Amount: w.Amount}
 }
 

@@ -7,11 +7,11 @@
 -- third of what a transfer takes.
 create domain account_kind as text check (value in
   ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense',
-   'loss','cause'));
+   'loss','cause','fee'));
 create domain transfer_kind as text check (value in
   ('deposit','budget','earning','claim','return','line','payment','payment_short',
    'receipt','receipt_excess','allocation','withdrawal',
-   'reversal','chargeback','loss','refund','donation','payout'));
+   'reversal','chargeback','loss','refund','donation','payout','fee'));
 create domain transfer_phase as text check (value in ('single','pending','post','void'));
 create domain transfer_amount as bigint check (value > 0);
 create domain account_total as bigint check (value >= 0);

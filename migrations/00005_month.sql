@@ -23,10 +23,10 @@ create trigger reversal_kept before truncate on reversal
   for each statement execute function refuse_change();
 
 -- What a member, or the operator, has paid out by bank, and from which account.
-alter table withdrawal add column source text not null default 'earned' check (source in ('earned','means','cause'));
+alter table withdrawal add column source text not null default 'earned' check (source in ('earned','means','cause','fee'));
 alter table withdrawal alter column source drop default;
 alter table withdrawal alter column member drop not null;
-alter table withdrawal add constraint withdrawal_member_or_instance check ((member is null) = (source = 'cause'));
+alter table withdrawal add constraint withdrawal_member_or_instance check ((member is null) = (source in ('cause','fee')));
 alter table withdrawal add column asked_by bigint references member (id); -- the operator who asked, if it wasn't the member
 create index withdrawal_member on withdrawal (member);
 
@@ -53,3 +53,46 @@ create trigger donation_kept before truncate on donation
 -- What a payee's budget of the month must be at least, where the policy is so.
 alter table instance add column reciprocity_minimum bigint not null default 0;
 alter table instance add constraint instance_reciprocity_minimum check ((reciprocity = 'minimum') = (reciprocity_minimum > 0));
+
+-- owner: ledger
+-- What this instance keeps of what its payees get, from a month on: in hundredths of a percent. Published before the
+-- month begins, and fixed when it has.
+create table fee_rate (
+  period char(7) primary key check (period ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'),
+  basis_points int not null check (basis_points between 0 and 5000),
+  set_by bigint not null references member (id),
+  created_at timestamptz not null
+);
+-- +goose StatementBegin
+create function fee_rate_published() returns trigger language plpgsql as $$
+begin
+  if tg_op <> 'INSERT' and exists (select from month where period >= old.period)
+    or tg_op <> 'DELETE' and exists (select from month where period >= new.period) then
+    raise exception 'fee_rate: its month has begun' using errcode = 'integrity_constraint_violation';
+  end if;
+  return null;
+end $$;
+-- +goose StatementEnd
+create trigger fee_rate_fixed after insert or update or delete on fee_rate
+  for each row execute function fee_rate_published();
+create trigger fee_rate_kept before truncate on fee_rate
+  for each statement execute function refuse_change();
+
+-- owner: ledger
+-- What a payee's fee grew by when money of a month became available, one row for each time where a rate is set: all fees
+-- of (member, period) are the rate of gross, rounded down.
+create table fee (
+  id bigint generated always as identity primary key,
+  member bigint not null references member (id),
+  period char(7) not null references month (period),
+  gross bigint not null check (gross > 0),      -- available to the member of that month, this included
+  amount bigint not null check (amount >= 0),
+  earning bigint unique references earning (id),
+  allocation bigint unique references line_allocation (id),
+  check ((earning is null) <> (allocation is null)),
+  unique (member, period, gross)
+);
+create trigger fee_immutable before update or delete on fee
+  for each row execute function refuse_change();
+create trigger fee_kept before truncate on fee
+  for each statement execute function refuse_change();

@@ -3,21 +3,27 @@ package web
 import (
 	"cmp"
 	"crypto/rand"
+	"math"
 	"net/http"
 
 	"github.com/fedflattr/flattrd/ledger"
 )
 
-// fundsPage shows what is the instance's to pay on, and orders a payment of it.
+// fundsPage shows what is the instance's to pay on, orders a payment of it, and publishes the fee.
 type fundsPage struct {
 	Form form
 	ledger.Funds
-	Key string // of the form: sent twice it orders once
+	Rates []ledger.FeeRate
+	Key   string // of the form: sent twice it orders once
 }
 
 func (s *Site) fundsPage(r *http.Request, f form) (any, error) {
 	all, err := s.ledger.Funds(r.Context())
-	return fundsPage{f, all, rand.Text()}, err
+	if err != nil {
+		return nil, err
+	}
+	rates, err := s.ledger.FeeRates(r.Context())
+	return fundsPage{f, all, rates, rand.Text()}, err
 }
 
 func (s *Site) funds(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -39,4 +45,25 @@ func (s *Site) payout(w http.ResponseWriter, r *http.Request, v visit) error {
 		return s.again(w, r, v, err, "funds", func(f form) (any, error) { return s.fundsPage(r, f) })
 	}
 	return s.done(w, r, "/admin/withdrawals", "notice.payout-ordered")
+}
+
+func (s *Site) setRate(w http.ResponseWriter, r *http.Request, v visit) error {
+	f := r.PostForm
+	rate, err := percentOf("rate", f.Get("rate"))
+	if err == nil {
+		err = s.ledger.SetFeeRate(r.Context(), v.member.ID, f.Get("period"), rate)
+	}
+	if err != nil {
+		return s.again(w, r, v, err, "funds", func(f form) (any, error) { return s.fundsPage(r, f) })
+	}
+	return s.done(w, r, "/admin/funds", "notice.rate-set")
+}
+
+// percentOf reads what a person types, "2.5" or "2,5", into hundredths of a percent.
+func percentOf(field, typed string) (int32, error) {
+	amount, err := ledger.ParseAmount(field, typed)
+	if err != nil {
+		return 0, as(err, ledger.ErrRefused, field, "range")
+	}
+	return int32(min(amount/10_000, math.MaxInt32)), nil
 }

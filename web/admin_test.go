@@ -95,11 +95,48 @@ func TestCause(t *testing.T) {
 	g.get("/months/2026-11").says("main", "went to the instance’s cause", "Given to the cause€3.00", "Rolled over€0.00")
 	b := w.browser().logIn(a, "rita").get("/admin/months").says("tbody", "€3.00 Given to the cause")
 	b.get("/admin/months/2026-11").says(".facts", "Given to the cause€3.00")
-	b.get("/admin/funds").says(".facts", "The library€3.00").submit("/admin/funds/payout", "amount", "4", "iban", "DE02 1203 0000 0000 2020 51")
+	b.get("/admin/funds").says(".facts", "The library€3.00").submit("/admin/funds/payout", "source", "cause", "amount", "4", "iban", "DE02 1203 0000 0000 2020 51")
 	b.wants(422, "/admin/funds/payout").says(".fault", "more than is available")
-	b.submit("/admin/funds/payout", "amount", "2", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/admin/withdrawals")
+	b.submit("/admin/funds/payout", "source", "cause", "amount", "2", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/admin/withdrawals")
 	b.says(".cards", "€2.00", "to the instance’s cause").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", ""))
 	b.wants(200, "/admin/withdrawals").says(".cards", "paid").get("/admin/funds").says(".facts", "€1.00")
+}
+
+// TestFee: an operator publishes a rate for months to come; everybody can read it, and payees see gross, fee and net.
+func TestFee(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	b := w.browser().logIn(a, "rita").get("/about").says(".facts", "Feenone").get("/admin/funds").says("main", "No fee.")
+	for _, c := range [][3]string{{"2026-11", "2", "has begun"}, {"2027", "2", "Write it like"}, {"2026-12", "51", "Between 0 and 50"}, {"2026-12", "-1", "Between 0 and 50"}} {
+		b.submit("/admin/funds/rate", "period", c[0], "rate", c[1]).wants(422, "/admin/funds/rate").says(".fault", c[2])
+	}
+	b.submit("/admin/funds/rate", "period", "2026-12", "rate", "2,5").wants(200, "/admin/funds").says("main", "From December 2026 on2.5 %", "rita")
+	b.get("/about").says(".facts", "2.5 % from December 2026 on").says("main", "Givers pay none")
+	alice, bob := a.join("alice"), a.join("bob")
+	turn := func() {
+		t.Helper()
+		if err := a.closeMonth(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Set(w.clock.Now().Add(24 * time.Hour))
+		if err := a.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn()
+	a.Fund(alice, 4_000_000)
+	_, thing := a.Button(bob, "1")
+	if _, _, err := a.Flattr(t.Context(), alice.ID, thing.ID); err != nil {
+		t.Fatal(err)
+	}
+	turn()
+	p := w.browser().logIn(a, "bob").get("/earned/2026-12").says(".facts", "Amount€4.00", "Fee€0.10", "Yours€3.90")
+	p.get("/earned").says("tbody", "€4.00€4.00€0.10€3.90").says(".stages", "Available€3.90")
+	w.browser().get(a.Base+"/totals/2026-12").says(".facts", "2.5 %")
+	b.get("/about").says(".facts", "Fee2.5 %").get("/admin/months/2026-12").says(".facts", "Kept as a fee€0.10")
+	b.get("/admin/funds").says(".facts", "Kept as a fee€0.10").submit("/admin/funds/payout", "source", "fee", "amount", "0.10", "iban", "DE02120300000000202051")
+	b.wants(200, "/admin/withdrawals").says(".cards", "€0.10", "kept as a fee")
 }
 
 func TestWithdrawals(t *testing.T) {

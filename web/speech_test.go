@@ -147,7 +147,8 @@ func builtKeys(t *testing.T) map[string]string {
 	add("source.", "", "pledged", "available", ledger.ClaimTaken, ledger.Confirmed)
 	add("payment.", "", "ordered", "sent", "announced", "confirmed", "not_received", "cancelled")
 	add("withdrawal.", "", "requested", "paid", "refused")
-	add("withdrawals.of.", "", ledger.OfEarnings, ledger.OfMeans, ledger.OfCause)
+	add("withdrawals.of.", "", ledger.OfEarnings, ledger.OfMeans, ledger.OfCause, ledger.OfFees)
+	add("funds.", "", ledger.OfCause, ledger.OfFees)
 	add("reverse.", "", ledger.Mistake, ledger.Chargeback)
 	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}
 	add("kept.", "", kept...)

@@ -47,10 +47,11 @@ const (
 	PeerCredit = "peer_credit" // C: a peer paid more than it owed
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
 	Cause      = "cause"       // C: given to the instance's cause, which the operator pays
+	Fee        = "fee"         // C: kept by the instance of what its payees get
 	Loss       = "loss"        // D: left the bank without anybody's account to take it from
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss, Cause}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss, Cause, Fee}
 
 // Account names one account of the books' currency.
 type Account struct {

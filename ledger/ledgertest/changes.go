@@ -201,7 +201,7 @@ func booked(kind string) string {
 	}
 	return map[string]string{"deposit": "deposit", "budget": "reservation", "earning": "earning", "claim": "claim",
 		"return": "share_return", "line": "claim_line", "allocation": "line_allocation", "withdrawal": "withdrawal",
-		"reversal": "reversal", "donation": "donation"}[kind]
+		"reversal": "reversal", "donation": "donation", "fee": "fee"}[kind]
 }
 
 // doubled copies a row; only what the database makes is new.

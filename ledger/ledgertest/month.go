@@ -45,6 +45,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 		m.startAt(m.Post[host], o.FirstID)
 	}
 	m.people()
+	m.must(m.B.SetFeeRate(context.Background(), m.B.Op.ID, "2026-12", 333))
 	m.november(o)
 	m.turn(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.leave("gone@a.example")

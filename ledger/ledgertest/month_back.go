@@ -64,4 +64,6 @@ func (m *Months) payouts() {
 			m.must(c.WithdrawalRefused(ctx, c.Op.ID, w.ID))
 		}
 	}
+	_, err := m.B.RequestPayoutOnce(ctx, m.B.Op.ID, ledger.OfFees, cents(1), "DE75512108001245126199", rand.Text())
+	m.must(err)
 }

@@ -144,6 +144,7 @@ func testRevenue(t *testing.T, m *ledgertest.Months) {
 	if doc.Amount != fmt.Sprint(1_680_000+odd) || doc.Flattrs != 13 || len(doc.Sources) != 5 || len(doc.Things) != len(rows) {
 		t.Errorf("%+v", doc)
 	}
+	testFee(t, m, bob)
 	d, err = statement.Revenue(m.B.Ledger, bob, "2026-11", statement.Classic)
 	classic := csv.NewReader(strings.NewReader(written(t, d, err)))
 	classic.Comma = ';'
@@ -171,6 +172,29 @@ func testRevenue(t *testing.T, m *ledgertest.Months) {
 	}
 	if d, err := statement.Earned(m.B.Ledger, bob, statement.CSV); sum(t, table(t, written(t, d, err)), "amount") != 1_680_000+odd+1_320_000 {
 		t.Errorf("all months: %s", written(t, d, err))
+	}
+}
+
+// testFee: in December the instance kept 3.33 of a hundred of what came; the rows tell gross, fee and net.
+func testFee(t *testing.T, m *ledgertest.Months, bob ledger.Member) {
+	t.Helper()
+	d, err := statement.Revenue(m.B.Ledger, bob, "2026-12", statement.CSV)
+	all := table(t, written(t, d, err))
+	kept := slices.DeleteFunc(slices.Clone(all), func(r map[string]string) bool { return r["kind"] != "fee" })
+	var doc struct{ Amount, Announced, Available, Fee, Net string }
+	d, err = statement.Revenue(m.B.Ledger, bob, "2026-12", statement.JSON)
+	if err := json.Unmarshal([]byte(written(t, d, err)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	amounts := map[string]int64{}
+	for name, text := range map[string]string{"announced": doc.Announced, "available": doc.Available, "fee": doc.Fee, "net": doc.Net} {
+		if amounts[name], err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fee := amounts["fee"]; fee != amounts["available"]*333/10_000 || fee == 0 || amounts["net"] != amounts["available"]-fee ||
+		sum(t, kept, "amount") != -fee || sum(t, all, "amount") != amounts["announced"]+amounts["net"] {
+		t.Errorf("%+v: %v", doc, all)
 	}
 }
 

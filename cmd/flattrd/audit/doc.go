@@ -26,6 +26,7 @@
 //	share_return            a share of a line that its payee's home refused, back to its giver, once
 //	line_allocation         what a received payment pays each line of a claim, by largest remainder
 //	settlement              a month's totals
+//	fee                     what the instance keeps of what a payee gets of a month, at its published rate
 //	donation                what no flattr took of a month's budgets, if its policy gives that to the cause
 //	transfer, transfer_key  one for each thing that moves money: (kind, ref, phase) names the row that it books
 //	account                 the sums of its transfers

@@ -74,6 +74,10 @@ var kinds = []kind{
 	{"earning", "earning", `
 		select id, 0::bigint, member, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from earning order by id`,
 		settled("clearing", "earned")},
+	{"fee", "fee", `
+		select f.id, f.member, 0::bigint, f.amount, null::bigint, '', case when f.earning is null then '' else f.period end, y.answered_at, null::timestamptz
+		from fee f left join line_allocation x on x.id = f.allocation left join payment y on y.id = x.payment order by f.id`,
+		ifAny(feeCalls)},
 	{"line", "claim_line", `
 		select l.id, c.peer, coalesce(l.member, 0), l.amount, null::bigint, '', '', c.answered_at, null::timestamptz
 		from claim_line l join claim c on c.id = l.claim
@@ -86,7 +90,7 @@ var kinds = []kind{
 	{"payment_short", "payment", outPayments, shortCalls},
 	{"payout", "withdrawal", `
 		select id, 0::bigint, 0::bigint, amount, null::bigint, state, source, created_at, decided_at
-		from withdrawal where source = 'cause' order by id`,
+		from withdrawal where source in ('cause', 'fee') order by id`,
 		func(a *auditor, f *fact) []entry { return withdrawalCalls(f.period)(a, f) }},
 	{"receipt", "payment", inPayments, receiptCalls},
 	{"receipt_excess", "payment", inPayments, excessCalls},
@@ -193,6 +197,14 @@ func withdrawalCalls(from string) func(*auditor, *fact) []entry {
 		}
 		return []entry{e, done}
 	}
+}
+
+// feeCalls: the fee of an earning is taken in its month's settlement, that of a payment's part with it.
+func feeCalls(a *auditor, f *fact) []entry {
+	if f.period != "" {
+		return settled("earned", "fee")(a, f)
+	}
+	return single("earned", "fee")(a, f)
 }
 
 // ifAny: a part of nothing calls for nothing.
