@@ -24,7 +24,7 @@ const (
 	kindRefund        = "refund"         // withdrawal of a giver: means → bank, pending until the operator has paid
 	kindFee           = "fee"            // earned → fee
 	kindPayout        = "payout"         // withdrawal of the instance: cause or fee → bank, pending until the operator has paid
-	kindDonation      = "donation"       // clearing → cause: budgets that no flattr took a share of
+	kindDonation      = "donation"       // clearing → cause: budgets that no flattr took a share of; means or earned → a cause
 	kindReversal      = "reversal"       // means → bank: what of a deposit recorded by mistake isn't given yet
 	kindChargeback    = "chargeback"     // reversal: means → bank: the same of one that the bank took back
 	kindLoss          = "loss"           // reversal: loss → bank: what of it is given

@@ -27,10 +27,11 @@ const expectedTransfers = `
 	  from payment where direction = 'in' and state = 'confirmed'
 	union all select 'receipt_excess', id, 'single', 'bank', 0, 'peer_credit', peer, received - amount
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
-	union all select 'allocation', a.id, 'single', 'announced', l.member, 'earned', l.member, a.amount
+	union all select 'allocation', a.id, 'single', 'announced', l.member, case when a.member is null then 'cause' else 'earned' end, coalesce(a.member, 0), a.amount
 	  from line_allocation a join claim_line l on l.id = a.line
 	union all select 'fee', id, 'single', 'earned', member, 'fee', 0, amount from fee where amount > 0
-	union all select 'donation', id, 'single', 'clearing', 0, 'cause', 0, amount from donation
+	union all select 'donation', id, 'single', case source when 'unused' then 'clearing' else source end, coalesce(member, 0),
+	  case when cause is null then 'cause' else 'earned' end, coalesce(cause, 0), amount from donation
 	union all select case source when 'earned' then 'withdrawal' when 'means' then 'refund' else 'payout' end, id, phase, source, coalesce(member, 0), 'bank', 0, amount
 	  from withdrawal cross join lateral (values ('pending'), (case state when 'paid' then 'post' when 'refused' then 'void' end)) x (phase)
 	  where phase is not null
@@ -139,7 +140,7 @@ var invariants = []struct{ code, sql string }{
 		select format('fee %s (member %s, %s): %s of %s, for %s', r.id, r.member, r.period, r.amount, r.gross,
 		  coalesce('earning ' || r.earning, 'line_allocation ' || r.allocation)) as row
 		from rate r left join earning e on e.id = r.earning left join line_allocation a on a.id = r.allocation
-		left join claim_line l on l.id = a.line left join claim c on c.id = l.claim
+		left join claim_line l on l.id = a.line and l.member = a.member left join claim c on c.id = l.claim
 		where (r.member, r.period, r.gross - r.before)
 		    is distinct from (coalesce(e.member, l.member), coalesce(e.period, c.period), coalesce(e.amount, a.amount))
 		  or r.rate = 0 or r.amount <> ` + feeSQL("r.gross", "r.rate") + ` - ` + feeSQL("r.before", "r.rate") + `
@@ -148,16 +149,33 @@ var invariants = []struct{ code, sql string }{
 		where ` + feeRate("e.period") + ` > 0 and not exists (select from fee f where f.earning = e.id)
 		union all
 		select format('line_allocation %s has no fee', a.id)
-		from line_allocation a join claim_line l on l.id = a.line join claim c on c.id = l.claim
+		from line_allocation a join claim_line l on l.id = a.line and l.member = a.member join claim c on c.id = l.claim
 		where ` + feeRate("c.period") + ` > 0 and not exists (select from fee f where f.allocation = a.id)`},
 	// What no flattr took of a month whose policy is so went to the cause.
 	{"donation", `
 		select format('donation %s of %s: %s, want %s (settlement %s)', coalesce(d.id, 0), coalesce(d.period, s.period), coalesce(d.amount, 0),
 		  coalesce(s.rolled, 0), coalesce(s.period, 'none')) as row
-		from donation d full join (
+		from (select * from donation where source = 'unused') d full join (
 		  select s.period, s.rolled from settlement s join month m on m.period = s.period
 		  where m.state = 'settled' and m.unused = 'cause' and s.rolled > 0) s on s.period = d.period
 		where d.amount is distinct from s.rolled`},
+	// Who left said how, and what is left goes that way. A cause that has left itself is the instance's.
+	{"departure", `
+		select format('departure %s', coalesce(d.member, m.id)) as row
+		from departure d full join (select id, deleted_at from member where deleted_at is not null) m on m.id = d.member
+		where d.created_at is distinct from m.deleted_at
+		union all
+		select format('donation %s of departure %s: cause %s, want %s', x.id, d.member, coalesce(x.cause, 0), coalesce(d.cause, 0))
+		from donation x join departure d on d.member = x.member left join member g on g.id = d.cause
+		where x.created_at < d.created_at or x.cause <> d.cause or x.cause is not null and d.cause is null
+		  or x.cause is null and d.cause is not null and (g.deleted_at is null or g.deleted_at > x.created_at)
+		union all
+		select format('line_allocation %s to claim_line %s of member %s is member %s''s', a.id, l.id, l.member, coalesce(a.member, 0))
+		from line_allocation a join claim_line l on l.id = a.line join payment y on y.id = a.payment
+		left join departure d on d.member = l.member left join member g on g.id = d.cause
+		where case when a.member = l.member then d.created_at < y.answered_at
+		  else d.member is null or d.created_at > y.answered_at or a.member is distinct from d.cause
+		    and (a.member is not null or g.deleted_at is null or g.deleted_at > y.answered_at) end`},
 	{"month-reservations", `
 		select format('reservation %s is %s, and the one in its place, reservation %s, is of %s (reversal %s)', id, state,
 		  coalesce(next, 0), coalesce(amount_then, 0), coalesce(reversal, 0)) as row from (

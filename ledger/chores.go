@@ -9,6 +9,7 @@ type Chores struct {
 	Announced   int64 // payments that should have arrived
 	Unmet       int64 // peers whose key nobody has compared
 	Frozen      int64 // peers
+	Left        int64 // money of members who left and whose payment was refused
 	Due         int64 `db:"-"` // peers to whom a payment can be prepared
 }
 
@@ -22,7 +23,8 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 		  (select count(*) from payment where state = 'ordered') as ordered,
 		  (select count(*) from payment where state = 'announced') as announced,
 		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
-		  (select count(*) from peer where frozen_at is not null) as frozen`))
+		  (select count(*) from peer where frozen_at is not null) as frozen,
+		  (select count(distinct x.member) from (`+leftQuery+`) x where x.free >= 10000) as left`))
 	if err != nil {
 		return c, err
 	}

@@ -53,6 +53,9 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 			err = tx.topUp(ctx, open, givers...) // what came back fills the open month's budgets
 		}
 		if err == nil {
+			_, err = tx.sweepLeft(ctx, open, givers...)
+		}
+		if err == nil {
 			failpoint("answer.returned")
 			err = tx.succeed(ctx, c, rest)
 		}

@@ -22,7 +22,7 @@
 // posted, the shares of those lines return to their givers, and the rest is offered again. The operator
 // pays by bank (Payment, with allocations to claims); what the other side confirms as arrived becomes
 // available to the payees, who withdraw it (Withdrawal). A giver gets back what isn't given (a Withdrawal of means), and
-// a deposit that wasn't one is taken back (Reversal): what of it was given already is this instance's loss.
+// who leaves says where money goes that is here or comes later (Leave). A deposit that wasn't one is taken back (Reversal): what of it was given already is this instance's loss.
 //
 // # Accounts
 //

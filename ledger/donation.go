@@ -13,7 +13,7 @@ func (tx *Tx) donateUnused(ctx context.Context, b *building) ([]journal.Entry, e
 		return nil, nil
 	}
 	var id int64
-	err := tx.QueryRow(ctx, `insert into donation (period, amount, created_at) values ($1, $2, $3) returning id`,
+	err := tx.QueryRow(ctx, `insert into donation (source, period, amount, created_at) values ('unused', $1, $2, $3) returning id`,
 		b.period, b.totals.rolled, tx.at).Scan(&id)
 	return []journal.Entry{{Kind: kindDonation, Ref: id, Phase: journal.Single, Amount: b.totals.rolled,
 		Debit: of(journal.Clearing, 0), Credit: of(journal.Cause, 0)}}, err

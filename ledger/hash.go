@@ -55,8 +55,8 @@ const canonicalRows = `
 	   from payment_allocation a left join claim c on c.id = a.claim where a.payment = y.id))
 	from payment y left join via p on p.id = y.peer
 	union all
-	select format('line_allocation %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount)
-	from line_allocation a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	select format('line_allocation %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, coalesce(w.name, '-'))
+	from line_allocation a left join who w on w.id = a.member left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
 	select format('deposit %s %s %s', m.name, d.amount, d.reference) from deposit d left join who m on m.id = d.member
 	union all
@@ -67,7 +67,10 @@ const canonicalRows = `
 	union all
 	select format('fee %s %s %s %s', m.name, f.period, max(f.gross), sum(f.amount)) from fee f left join who m on m.id = f.member group by m.name, f.period
 	union all
-	select format('donation %s %s', period, amount) from donation
+	select format('departure %s %s %s', m.name, d.iban, coalesce(g.name, '-')) from departure d left join who m on m.id = d.member left join who g on g.id = d.cause
+	union all
+	select format('donation %s %s %s %s %s', d.source, coalesce(d.period, '-'), coalesce(m.name, '-'), d.amount, coalesce(g.name, '-'))
+	from donation d left join who m on m.id = d.member left join who g on g.id = d.cause
 	union all
 	select format('withdrawal %s %s %s %s %s', coalesce(m.name, '-'), w.source, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
 	union all

@@ -360,6 +360,9 @@ func (w *world) decide(t *rapid.T) {
 	if len(all) == 0 || all[0].State != "requested" {
 		t.Skip("no withdrawal")
 	}
+	if left, err := i.Left(ctx); err == nil && len(left) > 0 && rapid.Bool().Draw(t, "left") {
+		done(t, i.GiveLeft(ctx, i.Op.ID, left[0].Member))
+	}
 	if rapid.Bool().Draw(t, "refuse") {
 		done(t, i.WithdrawalRefused(ctx, i.Op.ID, all[0].ID))
 		return
@@ -371,7 +374,9 @@ func (w *world) decide(t *rapid.T) {
 func (w *world) leave(t *rapid.T) {
 	seldom(t)
 	p := w.person(t)
-	done(t, p.i.DeleteMember(context.Background(), p.ID), ledger.ErrFunds, ledger.ErrNotFound)
+	o := rapid.SampledFrom([]ledger.Leaving{{}, {IBAN: "DE75512108001245126199"}, {Give: true}, {Give: true, Cause: "p0"},
+		{IBAN: "DE75512108001245126199", Cause: "p1"}}).Draw(t, "leaving")
+	done(t, p.i.Leave(context.Background(), p.ID, o), ledger.ErrFunds, ledger.ErrNotFound, &ledger.FieldError{Field: "cause", Rule: "unknown"})
 }
 
 func (w *world) remove(t *rapid.T) {

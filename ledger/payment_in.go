@@ -207,16 +207,19 @@ func (tx *Tx) confirm(ctx context.Context, y Payment, received int64, open strin
 }
 
 // allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
-// what each line is still owed, and makes that available to the payees.
+// what each line is still owed, and makes that available to the payees; if one has left, to the cause.
 func (tx *Tx) allocateLines(ctx context.Context, a Allocation) (entries []journal.Entry, got []available, err error) {
 	type open struct {
 		ID, Member, Open int64
 		Period           string
+		Gone             bool   // the payee has left
+		Cause            *int64 // then: whose it is; nil: the instance's cause
 	}
 	lines, err := rows[open](tx.Query(ctx, `
-		select l.id, c.period, l.member, l.amount - coalesce(sum(x.amount), 0)::bigint as open
+		select l.id, c.period, l.member, d.member is not null as gone, g.id as cause, l.amount - coalesce(sum(x.amount), 0)::bigint as open
 		from claim_line l join claim c on c.id = l.claim left join line_allocation x on x.line = l.id
-		where l.claim = $1 group by l.id, c.period order by l.payee collate "C"`, a.Claim))
+		left join departure d on d.member = l.member left join member g on g.id = d.cause and g.deleted_at is null
+		where l.claim = $1 group by l.id, c.period, d.member, g.id order by l.payee collate "C"`, a.Claim))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -228,15 +231,21 @@ func (tx *Tx) allocateLines(ctx context.Context, a Allocation) (entries []journa
 		if part == 0 {
 			continue
 		}
+		line, to := lines[i], &lines[i].Member
+		if line.Gone {
+			to = line.Cause
+		}
 		var id int64
 		if err := tx.QueryRow(ctx, `
-			insert into line_allocation (payment, claim, line, amount) values ($1, $2, $3, $4) returning id`,
-			a.Payment, a.Claim, lines[i].ID, part).Scan(&id); err != nil {
+			insert into line_allocation (payment, claim, line, amount, member) values ($1, $2, $3, $4, $5) returning id`,
+			a.Payment, a.Claim, line.ID, part, to).Scan(&id); err != nil {
 			return nil, nil, err
 		}
-		got = append(got, available{allocation: id, member: lines[i].Member, period: lines[i].Period, amount: part})
+		if !line.Gone {
+			got = append(got, available{allocation: id, member: line.Member, period: line.Period, amount: part})
+		}
 		entries = append(entries, journal.Entry{Kind: kindAllocation, Ref: id, Phase: journal.Single, Amount: part,
-			Debit: of(journal.Announced, lines[i].Member), Credit: of(journal.Earned, lines[i].Member)})
+			Debit: of(journal.Announced, line.Member), Credit: causeAccount(to)})
 	}
 	return entries, got, nil
 }

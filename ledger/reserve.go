@@ -70,7 +70,7 @@ func (tx *Tx) reserveNext(ctx context.Context) (more bool, err error) {
 }
 
 // sendReserved lets those flattrs count that waited for a budget, when all budgets are reserved: only then
-// is it known who of the payees gives.
+// is it known who of the payees gives. What rolled over for those who left goes where they said.
 func (tx *Tx) sendReserved(ctx context.Context, open string) (more bool, err error) {
 	givers, err := ids(tx.Query(ctx, `
 		select distinct f.giver from flattr f where f.period = $1 and f.state = 'unfunded' and exists (
@@ -80,6 +80,9 @@ func (tx *Tx) sendReserved(ctx context.Context, open string) (more bool, err err
 		return false, err
 	}
 	if len(givers) == 0 {
+		if more, err := tx.sweepLeft(ctx, open); err != nil || more {
+			return more, err
+		}
 		_, err := tx.Exec(ctx, `delete from reserving where period = $1`, open)
 		return false, err
 	}

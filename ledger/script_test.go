@@ -145,6 +145,17 @@ func (s *scene) line(w []string) (string, error) {
 		return "", nil
 	case "delete":
 		return "", s.at(w[1]).DeleteMember(ctx, s.members[w[1]].ID)
+	case "leave":
+		o := ledger.Leaving{}
+		switch {
+		case len(w) > 2 && w[2] == "paid":
+			o.IBAN = "DE75512108001245126199"
+		case len(w) > 2:
+			o.Give, o.Cause = true, strings.Join(w[3:], "")
+		}
+		return "", s.at(w[1]).Leave(ctx, s.members[w[1]].ID, o)
+	case "pay-left", "give-left", "left":
+		return s.left(w)
 	case "pay", "sent", "cancel", "arrived", "missing":
 		return s.payment(w)
 	case "withdraw", "refund", "paid-out", "refuse":
@@ -175,6 +186,16 @@ func (s *scene) ask(w []string) (string, error) {
 	case "bank", "suspense", "loss", "cause", "fee":
 		b, err := journal.BalanceOf(ctx, s.post[w[1]].Pool, journal.Account{Kind: w[0]}, "EUR")
 		return ledger.FormatPlain(b.Posted), err
+	case "given-to":
+		e, err := s.at(w[1]).Earned(ctx, s.members[w[1]].ID)
+		return ledger.FormatPlain(e.Left), err
+	case "refunds":
+		var said []string
+		all, err := s.at(w[1]).WithdrawalsOf(ctx, s.members[w[1]].ID)
+		for _, x := range all {
+			said = append(said, fmt.Sprintf("%s %s %s", x.Source, ledger.FormatPlain(x.Amount), x.State))
+		}
+		return strings.Join(said, ", "), err
 	case "fee-of":
 		return s.revenue(w[1], w[2], ledger.Revenue.Fee)
 	case "net-of":
@@ -360,6 +381,21 @@ func (s *scene) line1(giver, what string) (ledger.MonthLine, error) {
 func (s *scene) share(giver, what string) (string, error) {
 	line, err := s.line1(giver, what)
 	return ledger.FormatPlain(line.Share), err
+}
+
+func (s *scene) left(w []string) (string, error) {
+	ctx, i := context.Background(), s.post[w[1]]
+	all, err := i.Left(ctx)
+	var said []string
+	for _, x := range all {
+		said = append(said, x.Name+" "+ledger.FormatPlain(x.Means+x.Earned))
+		if err == nil && len(w) > 2 && x.Name == w[2] && w[0] == "pay-left" {
+			err = i.PayLeft(ctx, i.Op.ID, x.Member, "DE75512108001245126199")
+		} else if err == nil && len(w) > 2 && x.Name == w[2] {
+			err = i.GiveLeft(ctx, i.Op.ID, x.Member)
+		}
+	}
+	return strings.Join(said, ", "), err
 }
 
 func (s *scene) revenue(payee, month string, f func(ledger.Revenue) int64) (text string, err error) {

@@ -15,6 +15,7 @@ type Earnings struct {
 	Available int64 // may be withdrawn
 	Requested int64 // withdrawal asked for, not paid yet
 	Withdrawn int64
+	Left      int64 // what members who left gave as their cause; part of what was available
 	Sources   []EarnedFrom
 }
 
@@ -57,7 +58,7 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 				return err
 			}
 			e = Earnings{Announced: announced.Posted, Available: earned.Free(), Requested: earned.Reserved}
-			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged); err != nil {
+			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged, &e.Left); err != nil {
 				return err
 			}
 			e.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host, ""))
@@ -72,7 +73,9 @@ const earnedCounts = `
 	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled') +
 	  (select count(distinct (r.giver, r.object, r.period)) from received_flattr r
 	    where r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
-	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period))`
+	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)),
+	  (coalesce((select sum(amount) from donation where cause = $1), 0) + coalesce((
+	    select sum(a.amount) from line_allocation a join claim_line l on l.id = a.line where a.member = $1 and l.member <> $1), 0))::bigint`
 
 // earnedSources are a month's; $3 ”: all months'.
 const earnedSources = `

@@ -38,12 +38,32 @@ alter table month add column unused text not null default 'rollover' check (unus
 alter table month alter column unused drop default;
 
 -- owner: ledger
--- Money that goes to a cause: a month's budgets that no flattr took a share of.
+-- How a member left, whose row stays: where what is left or comes later is paid to, or whose it is then.
+create table departure (
+  member bigint primary key references member (id),
+  iban text not null,                      -- '': to the cause
+  cause bigint references member (id),     -- null: the instance's
+  created_at timestamptz not null,
+  check (cause <> member)
+);
+create trigger departure_immutable before update or delete on departure
+  for each row execute function refuse_change();
+create trigger departure_kept before truncate on departure
+  for each statement execute function refuse_change();
+
+-- owner: ledger
+-- Money that goes to a cause: a month's budgets that no flattr took a share of, or what a member left behind.
 create table donation (
   id bigint generated always as identity primary key,
-  period char(7) not null unique references month (period),
+  source text not null check (source in ('unused','means','earned')),
+  period char(7) unique references month (period),
+  member bigint references departure (member),
   amount bigint not null check (amount > 0),
-  created_at timestamptz not null
+  cause bigint references member (id),     -- null: the instance's
+  created_at timestamptz not null,
+  check ((source = 'unused') = (period is not null)),
+  check ((source = 'unused') = (member is null)),
+  check (source <> 'unused' or cause is null)
 );
 create trigger donation_immutable before update or delete on donation
   for each row execute function refuse_change();
@@ -96,3 +116,6 @@ create trigger fee_immutable before update or delete on fee
   for each row execute function refuse_change();
 create trigger fee_kept before truncate on fee
   for each statement execute function refuse_change();
+
+-- Whose an allocation to a line became: the payee's, or, if that one had left, the cause's; null: the instance's cause's.
+alter table line_allocation add column member bigint references member (id);

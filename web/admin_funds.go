@@ -14,6 +14,7 @@ type fundsPage struct {
 	Form form
 	ledger.Funds
 	Rates []ledger.FeeRate
+	Left  []ledger.Left
 	Key   string // of the form: sent twice it orders once
 }
 
@@ -23,7 +24,11 @@ func (s *Site) fundsPage(r *http.Request, f form) (any, error) {
 		return nil, err
 	}
 	rates, err := s.ledger.FeeRates(r.Context())
-	return fundsPage{f, all, rates, rand.Text()}, err
+	if err != nil {
+		return nil, err
+	}
+	left, err := s.ledger.Left(r.Context())
+	return fundsPage{f, all, rates, left, rand.Text()}, err
 }
 
 func (s *Site) funds(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -66,4 +71,17 @@ func percentOf(field, typed string) (int32, error) {
 		return 0, as(err, ledger.ErrRefused, field, "range")
 	}
 	return int32(min(amount/10_000, math.MaxInt32)), nil
+}
+
+// payLeft and giveLeft decide on what a member left whose payment was refused.
+func (s *Site) payLeft(w http.ResponseWriter, r *http.Request, v visit) error {
+	return s.step(w, r, "/admin/funds", "notice.payout-ordered", func(id int64) error {
+		return s.ledger.PayLeft(r.Context(), v.member.ID, id, r.PostForm.Get("iban"))
+	})
+}
+
+func (s *Site) giveLeft(w http.ResponseWriter, r *http.Request, v visit) error {
+	return s.step(w, r, "/admin/funds", "notice.left-given", func(id int64) error {
+		return s.ledger.GiveLeft(r.Context(), v.member.ID, id)
+	})
 }

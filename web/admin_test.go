@@ -139,6 +139,29 @@ func TestFee(t *testing.T) {
 	b.wants(200, "/admin/withdrawals").says(".cards", "€0.10", "kept as a fee")
 }
 
+// TestLeft: a payment to a member who has left and that comes back is an operator's chore.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	gone := a.join("gone")
+	if _, err := a.RecordDeposit(t.Context(), a.Op.ID, "gone", 3_000_000, "B1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Leave(t.Context(), gone.ID, ledger.Leaving{IBAN: "DE02120300000000202051"}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser().logIn(a, "rita").get("/admin/withdrawals").says(".cards", "€3.00", "gone", "unused means")
+	b.submit(b.Doc.Find("form[action$='/refused']").AttrOr("action", "")).get("/admin").says(".chores", "1 member left money").get("/admin/funds")
+	pay := b.Doc.Find("form[action$='/pay']").AttrOr("action", "")
+	b.submit(pay, "iban", "DE99").wants(422, pay)
+	b.get("/admin/funds").submit(pay, "iban", "DE75512108001245126199").wants(200, "/admin/funds").says(".notice", "Ordered")
+	b.get("/admin/withdrawals").says(".cards", "DE75512108001245126199").submit(b.Doc.Find("form[action$='/refused']").AttrOr("action", ""))
+	give := strings.TrimSuffix(pay, "pay") + "give"
+	b.get("/admin/funds").submit(give).wants(200, "/admin/funds").says(".facts", "For the cause€3.00")
+	b.post(give).wants(422, give)
+}
+
 func TestWithdrawals(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -240,7 +263,7 @@ func TestMoneyBetweenInstances(t *testing.T) {
 	b.submit(received, "received", "x").wants(422, received).says(".fault", "whole cents")
 	b.submit(received, "received", "1.14").wants(200, "/admin/payments").says(".notice", "members can use it").says("main", "€1.14 arrived")
 	bob.get("/earned").says(".stages", "Announced€0.0028", "Available€1.14")
-	bob.get("/settings/delete").says("#blocks", "€1.14 that you earned").says("#left", "€0.00285", "that other instances owe you")
+	bob.get("/settings/delete").says("#money", "€1.14 that you earned", "€0.00285", "that other instances owe you")
 	b.post(strings.TrimSuffix(received, "received")+"not-received").wants(409, strings.TrimSuffix(received, "received")+"not-received")
 }
 

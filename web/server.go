@@ -101,6 +101,8 @@ func (s *Site) adminRoutes() []route {
 		post("/admin/invites", operator, pageFrame, s.createInvite),
 		get("/admin/funds", operator, pageFrame, s.funds),
 		post("/admin/funds/payout", operator, pageFrame, s.payout),
+		post("/admin/funds/left/{id}/pay", operator, pageFrame, s.payLeft),
+		post("/admin/funds/left/{id}/give", operator, pageFrame, s.giveLeft),
 		post("/admin/funds/rate", operator, pageFrame, s.setRate),
 		get("/admin/peers", operator, pageFrame, s.peers),
 		post("/admin/peers/key", operator, pageFrame, s.confirmKey),

@@ -64,6 +64,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.january()
 	m.reversals()
 	m.payouts()
+	m.leaving()
 	return m
 }
 
@@ -129,6 +130,7 @@ func (m *Months) december() {
 	m.flattr("anna@a.example", "bob@b.example/1", "bob@b.example/2", "alice@a.example/1", "bea@b.example/1")
 	m.flattr("bob@b.example", "alice@a.example/1", "anna@a.example/1", "axel@a.example/1", "bea@b.example/1", "carl@c.example/1")
 	m.flattr("carl@c.example", "bob@b.example/1", "alice@a.example/1")
+	m.flattr("cleo@c.example", "carl@c.example/2")
 	m.deliver()
 }
 

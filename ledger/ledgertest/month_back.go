@@ -54,7 +54,7 @@ func (m *Months) refunds(handle string, by int64) {
 // payouts of what cleo's budgets gave to the cause of c.example: one paid, one refused, one open.
 func (m *Months) payouts() {
 	ctx, c := context.Background(), m.C
-	for n, amount := range []int64{20, 25, 10} {
+	for n, amount := range []int64{20, 15, 10} {
 		w, err := c.RequestPayoutOnce(ctx, c.Op.ID, ledger.OfCause, cents(amount), "DE75512108001245126199", rand.Text())
 		m.must(err)
 		switch n {
@@ -66,4 +66,13 @@ func (m *Months) payouts() {
 	}
 	_, err := m.B.RequestPayoutOnce(ctx, m.B.Op.ID, ledger.OfFees, cents(1), "DE75512108001245126199", rand.Text())
 	m.must(err)
+}
+
+// leaving: a payee gives what is left to another member, whose budget goes on, and a giver has means paid back. Of both
+// something is still to come.
+func (m *Months) leaving() {
+	ctx := context.Background()
+	m.must(m.C.Leave(ctx, m.members["carl@c.example"].ID, ledger.Leaving{Give: true, Cause: "cleo"}))
+	m.must(m.A.Leave(ctx, m.members["odd@a.example"].ID, ledger.Leaving{Give: true}))
+	m.must(m.A.Leave(ctx, m.members["rolf@a.example"].ID, ledger.Leaving{IBAN: "DE75512108001245126199"}))
 }

@@ -177,6 +177,7 @@ type earnedJSON struct {
 	Fee       amount       `json:"fee"` // kept so far; available is without it
 	Requested amount       `json:"requested"`
 	Withdrawn amount       `json:"withdrawn"`
+	Left      amount       `json:"left"` // what members who left gave as their cause
 	Sources   []sourceJSON `json:"sources"`
 }
 
@@ -186,5 +187,5 @@ func (e earned) json(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	return writeJSON(to, earnedJSON{headOf(e.ledger.Instance(), "Earned", e.member.Name, ledger.Month{}), v.Pledged, amount(v.Announced),
-		amount(v.Available), amount(v.Fee()), amount(v.Requested), amount(v.Withdrawn), sourcesOf(v.Sources)})
+		amount(v.Available), amount(v.Fee()), amount(v.Requested), amount(v.Withdrawn), amount(v.Left), sourcesOf(v.Sources)})
 }

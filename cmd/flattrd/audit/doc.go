@@ -13,6 +13,7 @@
 //	reservation             what a member's budget holds back for a month
 //	flattr                  a member's click on a thing in a month, and how the payee's home answered
 //	payment                 a bank transfer from or to another instance, with allocations to claims
+//	departure               how a member left, and whose the rest is
 //	withdrawal              money leaves by bank to a payee, or back to a giver
 //	document                a claim, payment or answer as its sender signed it, with an accounting key
 //
@@ -27,7 +28,8 @@
 //	line_allocation         what a received payment pays each line of a claim, by largest remainder
 //	settlement              a month's totals
 //	fee                     what the instance keeps of what a payee gets of a month, at its published rate
-//	donation                what no flattr took of a month's budgets, if its policy gives that to the cause
+//	donation                what no flattr took of a month's budgets, if its policy gives that to the cause; what a member
+//	                        who left has left
 //	transfer, transfer_key  one for each thing that moves money: (kind, ref, phase) names the row that it books
 //	account                 the sums of its transfers
 //

@@ -52,9 +52,10 @@ func settled(debit, credit string) func(*auditor, *fact) []entry {
 // debit account, owner of the credit account, amount, received, state, period, made, decided.
 var kinds = []kind{
 	{"allocation", "line_allocation", `
-		select x.id, coalesce(l.member, 0), coalesce(l.member, 0), x.amount, null::bigint, '', '', y.answered_at, null::timestamptz
+		select x.id, coalesce(l.member, 0), coalesce(x.member, 0), x.amount, null::bigint,
+		  case when x.member is null then 'cause' else 'earned' end, '', y.answered_at, null::timestamptz
 		from line_allocation x left join claim_line l on l.id = x.line left join payment y on y.id = x.payment order by x.id`,
-		single("announced", "earned")},
+		func(a *auditor, f *fact) []entry { return single("announced", f.state)(a, f) }},
 	{"budget", "reservation", `
 		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
 		from reservation r left join (select distinct giver, period from flattr where state = 'accepted') f
@@ -69,8 +70,9 @@ var kinds = []kind{
 		select id, 0::bigint, member, amount, null::bigint, '', '', created_at, null::timestamptz from deposit order by id`,
 		single("bank", "means")},
 	{"donation", "donation", `
-		select id, 0::bigint, 0::bigint, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from donation order by id`,
-		settled("clearing", "cause")},
+		select id, coalesce(member, 0), coalesce(cause, 0), amount, cause, source, coalesce(period, ''), created_at, null::timestamptz
+		from donation order by id`,
+		donationCalls},
 	{"earning", "earning", `
 		select id, 0::bigint, member, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from earning order by id`,
 		settled("clearing", "earned")},
@@ -197,6 +199,17 @@ func withdrawalCalls(from string) func(*auditor, *fact) []entry {
 		}
 		return []entry{e, done}
 	}
+}
+
+// donationCalls: a month's unused budgets go to the cause in its settlement, what somebody left at once.
+func donationCalls(a *auditor, f *fact) []entry {
+	if f.state == "unused" {
+		return settled("clearing", "cause")(a, f)
+	}
+	if f.received != nil {
+		return single(f.state, "earned")(a, f)
+	}
+	return single(f.state, "cause")(a, f)
 }
 
 // feeCalls: the fee of an earning is taken in its month's settlement, that of a payment's part with it.

@@ -25,7 +25,7 @@ const allGains = `
 	  select 'earning ' || id as what, member, amount, period from earning
 	  union all
 	  select 'line_allocation ' || x.id, l.member, x.amount, c.period
-	  from line_allocation x join claim_line l on l.id = x.line join claim c on c.id = l.claim) i
+	  from line_allocation x join claim_line l on l.id = x.line and l.member = x.member join claim c on c.id = l.claim) i
 	full join (select *, coalesce('earning ' || earning, 'line_allocation ' || allocation) as what from fee) f on f.what = i.what
 	order by coalesce(f.member, i.member), coalesce(f.period, i.period), f.gross nulls last, i.what`
 
