@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -51,8 +52,35 @@ func (s *Server) claimLines(w http.ResponseWriter, r *http.Request) {
 	s.write(w, r, a, err)
 }
 
+// agreementLines serves a page of the lines of a claim that has come in to the instance that made it: it may have
+// lost them.
+func (s *Server) agreementLines(w http.ResponseWriter, r *http.Request) {
+	host := chi.URLParam(r, "host")
+	key, ok := strings.CutSuffix(chi.URLParam(r, "*"), "/lines")
+	page, err := s.pageOf(r, host, s.scheme()+"://"+host+"/claims/"+key)
+	if !ok {
+		err = ledger.ErrNotFound
+	}
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	a, err := as2(vocab.RenderLinesPage(page))
+	s.write(w, r, a, err)
+}
+
 func (s *Server) linesPage(r *http.Request) (vocab.LinesPage, error) {
-	ctx, host := r.Context(), chi.URLParam(r, "host")
+	host := chi.URLParam(r, "host")
+	n, err := strconv.ParseInt(chi.URLParam(r, "n"), 10, 32)
+	if err != nil {
+		return vocab.LinesPage{}, ledger.ErrNotFound
+	}
+	return s.pageOf(r, host, s.inst.ClaimIRI(host, chi.URLParam(r, "period"), chi.URLParam(r, "currency"), int32(n)))
+}
+
+// pageOf is the page of a claim's lines that host asks for.
+func (s *Server) pageOf(r *http.Request, host, iri string) (vocab.LinesPage, error) {
+	ctx := r.Context()
 	if err := s.isPeer(r, host); err != nil {
 		return vocab.LinesPage{}, err
 	}
@@ -60,11 +88,6 @@ func (s *Server) linesPage(r *http.Request) (vocab.LinesPage, error) {
 	if err != nil {
 		return vocab.LinesPage{}, refuse(http.StatusBadRequest, "claim.page", "", "after must be a number of lines")
 	}
-	n, err := strconv.ParseInt(chi.URLParam(r, "n"), 10, 32)
-	if err != nil {
-		return vocab.LinesPage{}, ledger.ErrNotFound
-	}
-	iri := s.inst.ClaimIRI(host, chi.URLParam(r, "period"), chi.URLParam(r, "currency"), int32(n))
 	c, lines, err := s.ledger.ClaimLines(ctx, iri, host, after, vocab.MaxInlineLines)
 	if err == nil && len(lines) == 0 {
 		err = ledger.ErrNotFound
@@ -84,6 +107,29 @@ func (s *Server) isPeer(r *http.Request, host string) error {
 	}
 	_, err = s.prove(r.Context(), signed, p.Actor)
 	return err
+}
+
+// linesBack fetches the lines of a claim of ours from the peer that has them, or of the peer's own.
+func (s *Server) linesBack(ctx context.Context, p ledger.Peer, c vocab.Claim, ours bool) (all []ledger.Line, err error) {
+	for int64(len(all)) < c.LineCount {
+		address := vocab.PageID(c.ID, int64(len(all)))
+		if ours {
+			address = fmt.Sprintf("%s/lines?after=%d", s.peerAgreement(p, c.ID), len(all))
+		}
+		doc, err := s.client.FetchAS2(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		page, err := vocab.ParseLinesPage(doc)
+		if err != nil {
+			return nil, err
+		}
+		if page.Claim != c.ID || page.Start != int64(len(all)) || page.Total != c.LineCount || len(page.Lines) == 0 {
+			return nil, &ledger.ClaimFault{Code: "malformed", Detail: address + " is another page than the offer has there"}
+		}
+		all = append(all, ledgerLines(page.Lines)...)
+	}
+	return all, nil
 }
 
 // maxOffersWaiting is of how many claims of one peer the lines are fetched at a time.
@@ -293,16 +339,13 @@ func (s *Server) takeWhole(ctx context.Context, w offerWaiting) error {
 	if err != nil {
 		return err
 	}
-	o.Lines = all
+	o.Lines, o.Document = all, []byte(w.body)
 	for try := 1; ; try++ {
 		if err = s.ledger.ReceiveClaim(ctx, o); !ledger.GaveWay(err) || try == ledger.MaxTries {
 			break
 		}
 	}
 	if err != nil {
-		return err
-	}
-	if err := s.keepDocument(ctx, w.claim.ID, []byte(w.body), false); err != nil {
 		return err
 	}
 	_, err = s.pool.Exec(ctx, `delete from offer_waiting where id = $1`, w.claim.ID)

@@ -34,7 +34,7 @@ func (s *Server) receiveOffer(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	o.Lines = ledgerLines(claim.Lines)
+	o.Lines, o.Document = ledgerLines(claim.Lines), m.Raw()
 	if claim.Paged() {
 		if wanted, err := s.ledger.ClaimWanted(ctx, o); err != nil {
 			return err
@@ -42,10 +42,7 @@ func (s *Server) receiveOffer(ctx context.Context, m message) error {
 			return s.awaitLines(ctx, o, m.Raw())
 		}
 	}
-	if err = s.ledger.ReceiveClaim(ctx, o); err != nil {
-		return err
-	}
-	return s.keepDocument(ctx, m.id, m.Raw(), false)
+	return s.ledger.ReceiveClaim(ctx, o)
 }
 
 // ownRefusal: a successor embeds our Reject of the claim that it replaces, with our own proof.
@@ -66,16 +63,25 @@ func (s *Server) ownRefusal(ctx context.Context, c vocab.Claim) error {
 
 // claimNumber holds a claim's id to its key: …/claims/{period}/{our host}/{currency}/{n}.
 func (s *Server) claimNumber(c vocab.Claim, p ledger.Peer) (int32, error) {
-	cut := strings.LastIndexByte(c.ID, '/')
-	n, err := strconv.ParseInt(c.ID[cut+1:], 10, 32)
-	key := fmt.Sprintf("/claims/%s/%s/%s", c.Period, s.inst.Host, c.AssetCode)
-	if err != nil || n < 1 || !strings.HasSuffix(c.ID[:cut], key) {
-		return 0, &ledger.ClaimFault{Code: "malformed", Detail: "id must end in " + key + "/n"}
+	n, ok := numberOf(c, s.inst.Host)
+	if !ok {
+		return 0, &ledger.ClaimFault{Code: "malformed", Detail: "id must end in " + claimKey(c, s.inst.Host) + "/n"}
 	}
 	if c.To != s.inst.ActorIRI() || c.AttributedTo != p.Actor || c.Satisfies != s.proposalIRI()+"#primary" {
 		return 0, &ledger.ClaimFault{Code: "malformed", Detail: "to, attributedTo or satisfies"}
 	}
-	return int32(n), nil
+	return n, nil
+}
+
+// claimKey is what stands in a claim's id before its number; host is the payees' home.
+func claimKey(c vocab.Claim, host string) string {
+	return fmt.Sprintf("/claims/%s/%s/%s", c.Period, host, c.AssetCode)
+}
+
+func numberOf(c vocab.Claim, host string) (int32, bool) {
+	cut := strings.LastIndexByte(c.ID, '/')
+	n, err := strconv.ParseInt(c.ID[cut+1:], 10, 32)
+	return int32(n), err == nil && n >= 1 && strings.HasSuffix(c.ID[:cut], claimKey(c, host))
 }
 
 func ledgerLines(lines []vocab.Line) []ledger.Line {
@@ -164,21 +170,20 @@ func (s *Server) receiveClaimAnswer(ctx context.Context, m message) error {
 	if err := s.agreed(ctx, a, p); err != nil {
 		return err
 	}
-	// Before the ledger's commit, because a successor that it offers embeds this document; a faulty
-	// answer that was kept makes way for the one that is taken.
-	if err := s.keepAnswer(ctx, a.Object, m.Raw()); err != nil {
-		return err
-	}
-	failpoint("answer.kept")
+	return s.ledger.ClaimAnswered(ctx, s.ledgerAnswer(ctx, a, p, m.Raw()))
+}
+
+// ledgerAnswer is an answer as the ledger takes it.
+func (s *Server) ledgerAnswer(ctx context.Context, a vocab.ClaimAnswer, p ledger.Peer, body []byte) ledger.ClaimAnswer {
 	answer := ledger.ClaimAnswer{IRI: a.Object, Host: p.Host, Accepted: a.Verdict == vocab.Accepted,
-		Payto: a.Agreement.Payto}
+		Payto: a.Agreement.Payto, Document: body}
 	for _, r := range a.Rejected {
 		if !r.Reason.ForLines() {
 			s.event(ctx, "claim.reason", "claim", a.Object, "reason", string(r.Reason))
 		}
 		answer.Refusals = append(answer.Refusals, ledger.Refusal{Payee: r.Payee, Reason: string(r.Reason)})
 	}
-	return s.ledger.ClaimAnswered(ctx, answer)
+	return answer
 }
 
 // agreed holds an Accept's agreement to what was offered: same amount, month, currency and digest.
@@ -194,28 +199,6 @@ func (s *Server) agreed(ctx context.Context, a vocab.ClaimAnswer, p ledger.Peer)
 		return &ledger.ClaimFault{Code: "total-mismatch", Detail: "the agreement isn't what was offered"}
 	}
 	return nil
-}
-
-// keepDocument stores a document with a proof. The first content under an id stays.
-func (s *Server) keepDocument(ctx context.Context, id string, body []byte, sent bool) error {
-	_, err := s.pool.Exec(ctx, `
-		insert into document (id, body, sent, created_at) values ($1, $2, $3, $4) on conflict do nothing`,
-		id, string(body), sent, s.ledger.Now())
-	return err
-}
-
-// keepAnswer stores a peer's answer to a claim of ours. Until the ledger has taken one, a later
-// document replaces an earlier; from then on the first stands.
-func (s *Server) keepAnswer(ctx context.Context, claim string, body []byte) error {
-	c, err := s.ledger.Claim(ctx, claim)
-	if err != nil || c.Answer != nil {
-		return err
-	}
-	_, err = s.pool.Exec(ctx, `
-		insert into document (id, body, sent, created_at) values ($1, $2, false, $3)
-		on conflict (id) do update set body = excluded.body, created_at = excluded.created_at`,
-		claim+"#answer", string(body), s.ledger.Now())
-	return err
 }
 
 func (s *Server) document1(ctx context.Context, id string) ([]byte, error) {
@@ -242,7 +225,11 @@ func (s *Server) proven(ctx context.Context, id string, at time.Time, render fun
 	if err != nil {
 		return nil, err
 	}
-	if err := s.keepDocument(ctx, id, body, true); err != nil {
+	content, err := contentOf(body)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.pool.Exec(ctx, keepDocument, id, string(body), content, true, s.ledger.Now()); err != nil {
 		return nil, err
 	}
 	return s.document1(ctx, id)

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ type letter struct {
 
 // Deliver renders a message from its rows, signs it, posts it, and says what becomes of it.
 func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error) {
+	if held, err := s.holds(ctx, m); err != nil || held {
+		return Retry, cmp.Or(err, errHeld)
+	}
 	l, err := s.write1(ctx, m)
 	switch {
 	case errors.Is(err, errPointless):
@@ -53,6 +57,17 @@ func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error)
 		err = fmt.Errorf("%s: %w", m.Kind, &guard.Error{Code: guard.CodeStatus, URL: l.inbox, Status: status})
 	}
 	return v, err
+}
+
+// errHeld: nothing new is signed for this peer yet (protocol §9, reconcile first).
+var errHeld = errors.New("held until statements are compared")
+
+// holds tells whether a message waits until its peer has shown what it has of us.
+func (s *Server) holds(ctx context.Context, m ledger.Message) (bool, error) {
+	if !movesMoney(m.Kind) || m.Kind == ledger.TellStatement || m.Kind == ledger.TellReturn {
+		return false, nil
+	}
+	return s.ledger.Holds(ctx, m.To)
 }
 
 // errPointless: what the message was to say isn't so any more.
@@ -104,6 +119,10 @@ func (s *Server) write1(ctx context.Context, m ledger.Message) (letter, error) {
 		return s.writeClaim(ctx, m)
 	case ledger.TellPayment, ledger.TellPaymentAnswer:
 		return s.writePayment(ctx, m)
+	case ledger.TellStatement:
+		return s.writeStatement(ctx, m)
+	case ledger.TellReturn:
+		return s.writeReturn(ctx, m)
 	case ledger.TellButton:
 		return s.writeButton(ctx, m)
 	case ledger.TellAcceptFollow:

@@ -58,6 +58,18 @@ func New(c Config) *Server {
 	return s
 }
 
+// Start makes the instance's keys, so that no backup is without them, and has everything held that waits for
+// statements to be compared (ledger.Started). To call before anything is delivered or settled.
+func (s *Server) Start(ctx context.Context) error {
+	me := s.inst.ActorIRI()
+	for _, n := range []keyName{rsaKey(me), edKey(me), s.moneyKeyName()} {
+		if _, err := s.key(ctx, n); err != nil {
+			return err
+		}
+	}
+	return s.ledger.Started(ctx)
+}
+
 // signGet signs what is fetched, as the instance: servers with authorised fetch answer nobody else.
 func (s *Server) signGet(r *http.Request) error {
 	key, err := s.key(r.Context(), rsaKey(s.inst.ActorIRI()))

@@ -22,6 +22,8 @@ type stage struct {
 	fan     *federationtest.Stranger
 	members map[string]ledger.Member // by handle
 	things  map[string]string        // IRI by handle/number
+
+	restored bool // an instance stands on a backup
 }
 
 // setStage makes the cast of a plan.

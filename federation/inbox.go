@@ -154,8 +154,17 @@ func (s *Server) receiver(m message) (receiver, error) {
 			return s.receivePaymentAnswer, nil
 		}
 	case "Create": // other people's publications, embedded or not, are none of our business
-		if object, embedded, err := m.Embedded("object"); err == nil && embedded && object.Is(vocab.PaymentType) {
+		object, embedded, err := m.Embedded("object")
+		switch {
+		case err != nil || !embedded:
+		case object.Is(vocab.PaymentType):
 			return s.receivePayment, nil
+		case object.Is(vocab.StatementType):
+			return s.receiveStatement, nil
+		}
+	case "Announce":
+		if m.Has(vocab.TermReturned) {
+			return s.receiveReturn, nil
 		}
 	}
 	return nil, nil

@@ -37,7 +37,8 @@ const (
 
 func movesMoney(kind string) bool {
 	switch kind {
-	case ledger.TellClaim, ledger.TellClaimAnswer, ledger.TellPayment, ledger.TellPaymentAnswer:
+	case ledger.TellClaim, ledger.TellClaimAnswer, ledger.TellPayment, ledger.TellPaymentAnswer,
+		ledger.TellStatement, ledger.TellReturn:
 		return true
 	}
 	return false
@@ -64,7 +65,10 @@ func anybodyAsks(kind string) bool {
 }
 
 // Outbox enqueues what the ledger tells, in the ledger's transaction, with River.
-type Outbox struct{ client *river.Client[pgx.Tx] }
+type Outbox struct {
+	Archive
+	client *river.Client[pgx.Tx]
+}
 
 // NewOutbox makes an outbox that only inserts; Server.Work is what takes the messages out.
 func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
@@ -80,7 +84,7 @@ func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
 	asked := [3][]string{}
 	for _, m := range messages {
-		if anybodyAsks(m.Kind) || m.Kind == ledger.TellClaim {
+		if anybodyAsks(m.Kind) || m.Kind == ledger.TellClaim || m.Kind == ledger.TellStatement || m.Kind == ledger.TellReturn {
 			asked[0], asked[1], asked[2] = append(asked[0], m.Kind), append(asked[1], m.Key), append(asked[2], m.To)
 		}
 	}
@@ -145,6 +149,10 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) e
 	heard := errUnknown
 	defer func() { leave(heard) }()
 	v, err := w.s.Deliver(ctx, ledger.Message{Kind: job.Args.What, Key: job.Args.Key, To: job.Args.To})
+	if errors.Is(err, errHeld) {
+		heard = nil
+		return river.JobSnooze(heldWait)
+	}
 	heard = err
 	switch v {
 	case Done:
@@ -159,6 +167,9 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) e
 	}
 	return err
 }
+
+// heldWait is how often a message looks whether its peer is still held.
+const heldWait = 2 * time.Second
 
 // errUnknown: a delivery that panics says nothing about its host.
 var errUnknown = errors.New("unknown")

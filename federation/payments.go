@@ -26,15 +26,17 @@ func (s *Server) receivePayment(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	notice := ledger.PaymentNotice{IRI: y.ID, Host: p.Host, Amount: y.Amount, Currency: y.AssetCode,
-		Method: y.Method, Reference: y.Reference, PaidAt: y.PaidAt, Content: content}
+	return s.ledger.ReceivePayment(ctx, noticeOf(y, p, content, m.Raw()))
+}
+
+// noticeOf is a payment as the ledger takes it.
+func noticeOf(y vocab.Payment, p ledger.Peer, content string, body []byte) ledger.PaymentNotice {
+	n := ledger.PaymentNotice{IRI: y.ID, Host: p.Host, Amount: y.Amount, Currency: y.AssetCode,
+		Method: y.Method, Reference: y.Reference, PaidAt: y.PaidAt, Content: content, Document: body}
 	for _, a := range y.Allocations {
-		notice.Allocations = append(notice.Allocations, ledger.NoticedAllocation{Claim: a.Claim, Amount: a.Amount})
+		n.Allocations = append(n.Allocations, ledger.NoticedAllocation{Claim: a.Claim, Amount: a.Amount})
 	}
-	if err := s.ledger.ReceivePayment(ctx, notice); err != nil {
-		return err
-	}
-	return s.keepDocument(ctx, m.id, m.Raw(), false)
+	return n
 }
 
 // receivePaymentAnswer takes what the payees' side found on its account.
@@ -50,10 +52,7 @@ func (s *Server) receivePaymentAnswer(ctx context.Context, m message) error {
 	if a.Verdict == vocab.Accepted && a.AssetCode != s.inst.Currency {
 		return &ledger.ClaimFault{Code: "unknown-currency", Detail: a.AssetCode}
 	}
-	if err := s.ledger.PaymentAnswered(ctx, ledger.PaymentAnswer{IRI: a.Object, Host: p.Host, Received: a.Received}); err != nil {
-		return err
-	}
-	return s.keepDocument(ctx, a.Object+"#answer", m.Raw(), false)
+	return s.ledger.PaymentAnswered(ctx, ledger.PaymentAnswer{IRI: a.Object, Host: p.Host, Received: a.Received, Document: m.Raw()})
 }
 
 // renderPayment is our notice of a payment, without proof.
@@ -62,7 +61,11 @@ func (s *Server) renderPayment(d ledger.PaymentDocument, p ledger.Peer) ([]byte,
 		Published: *d.PaidAt, Amount: d.Amount, AssetCode: d.Currency, Method: d.Method, Reference: d.Reference,
 		PaidAt: *d.PaidAt}
 	for _, a := range d.Allocations {
-		y.Agreements = append(y.Agreements, s.peerAgreement(p, a.IRI))
+		agreement := s.peerAgreement(p, a.IRI)
+		if a.Direction == "in" {
+			agreement = s.agreementIRI(a.IRI)
+		}
+		y.Agreements = append(y.Agreements, agreement)
 		y.Allocations = append(y.Allocations, vocab.Allocation{Claim: a.IRI, Amount: a.Amount})
 	}
 	return vocab.RenderPayment(y)
@@ -73,7 +76,9 @@ func (s *Server) renderPaymentAnswer(d ledger.PaymentDocument, p ledger.Peer) ([
 	a := vocab.PaymentAnswer{Answer: vocab.Answer{ID: s.inst.BaseURL + "/receipts/" + p.Host + "/" + url.PathEscape(d.Reference),
 		Actor: s.inst.ActorIRI(), Object: d.IRI, Published: *d.AnsweredAt, To: []string{p.Actor}}}
 	if d.Received == nil {
-		a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived
+		if a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived; d.Method == vocab.Netting {
+			a.Reason = vocab.InFlight
+		}
 		return vocab.RenderPaymentAnswer(a)
 	}
 	a.Verdict, a.Received, a.AssetCode = vocab.Accepted, *d.Received, d.Currency

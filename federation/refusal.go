@@ -95,6 +95,8 @@ func claimRefusal(f *ledger.ClaimFault) *refusal {
 		status, kind = http.StatusBadRequest, vocab.MalformedDocument
 	case "unknown-claim":
 		kind = vocab.ObjectDoesNotExist
+	case "reconciling":
+		status, kind = http.StatusServiceUnavailable, ""
 	}
 	return &refusal{code: "claim." + f.Code, status: status, kind: kind, detail: f.Detail}
 }

@@ -36,6 +36,7 @@ func (s *Server) Handler(fallback http.Handler) http.Handler {
 	r.Get("/buttons/{id}/likes", s.document(s.buttonLikes, "/f/{id}"))
 	r.Get("/proposals/{currency}", s.document(s.proposal, "/about"))
 	r.Get("/claims/{period}/{host}/{currency}/{n}/lines", s.claimLines)
+	r.Get("/agreements/{host}/*", s.agreementLines)
 	r.Get("/totals/{period:[0-9-]+}.json", s.varying(s.serve(s.totals)))
 	r.NotFound(fallback.ServeHTTP)
 	r.MethodNotAllowed(fallback.ServeHTTP)

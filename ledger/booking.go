@@ -20,6 +20,9 @@ const (
 	kindReceipt       = "receipt"        // payment: bank → receivable
 	kindReceiptExcess = "receipt_excess" // payment: bank → peer_credit
 	kindAllocation    = "allocation"     // line_allocation: announced → earned
+	kindNetting       = "netting"        // payment: payable → receivable; ours is pending until the peer confirms
+	kindAdoption      = "adoption"       // claim: recovery → payable, an offer of ours that came back
+	kindRecovery      = "recovery"       // claim: payable → recovery, a draft that it replaced, or its refused lines
 	kindWithdrawal    = "withdrawal"     // earned → bank, pending until the operator has paid
 	kindRefund        = "refund"         // withdrawal of a giver: means → bank, pending until the operator has paid
 	kindFee           = "fee"            // earned → fee

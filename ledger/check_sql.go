@@ -11,24 +11,33 @@ const expectedTransfers = `
 	  where r.state = 'released' or m.state = 'settled'
 	union all select 'earning', id, 'single', 'clearing', 0, 'earned', member, amount from earning
 	union all select 'claim', id, 'single', 'clearing', 0, 'payable', peer, amount
-	  from claim where direction = 'out' and supersedes is null
+	  from claim where direction = 'out' and supersedes is null and not adopted
+	union all select 'adoption', id, 'single', 'recovery', peer, 'payable', peer, amount
+	  from claim where direction = 'out' and supersedes is null and adopted
+	union all select 'recovery', id, 'single', 'payable', peer, 'recovery', peer, amount from claim where state = 'replaced'
+	union all select 'recovery', c.id, 'single', 'payable', c.peer, 'recovery', c.peer, sum(l.amount)
+	  from claim c join claim_line l on l.claim = c.id and l.refused is not null
+	  where c.direction = 'out' and c.adopted group by c.id, c.peer
 	union all select 'return', b.id, 'single', 'payable', c.peer, 'means', b.giver, b.amount
 	  from share_return b join claim c on c.id = b.claim
-	union all select 'line', l.id, 'single', 'receivable', c.peer, 'announced', l.member, l.amount
+	union all select 'line', l.id, 'single', 'receivable', c.peer, case when l.member is null then 'recovery' else 'announced' end,
+	  coalesce(l.member, c.peer), l.amount
 	  from claim_line l join claim c on c.id = l.claim where c.direction = 'in' and c.state in ('accepted', 'confirmed')
-	union all select 'payment', id, 'pending', 'payable', peer, 'bank', 0, amount from payment where direction = 'out'
-	union all select 'payment', id, 'post', 'payable', peer, 'bank', 0, least(amount, received)
-	  from payment where direction = 'out' and state = 'confirmed'
-	union all select 'payment', id, 'void', 'payable', peer, 'bank', 0, amount
-	  from payment where direction = 'out' and state in ('not_received', 'cancelled')
+	union all select y.kind, id, 'pending', 'payable', peer, y.by, y.owner, amount from ` + paying + ` where direction = 'out'
+	union all select y.kind, id, 'post', 'payable', peer, y.by, y.owner, least(amount, received)
+	  from ` + paying + ` where direction = 'out' and state = 'confirmed'
+	union all select y.kind, id, 'void', 'payable', peer, y.by, y.owner, amount
+	  from ` + paying + ` where direction = 'out' and state in ('not_received', 'cancelled')
+	union all select 'netting', id, 'single', 'payable', peer, 'receivable', peer, amount
+	  from payment where direction = 'in' and state = 'confirmed' and method = 'netting'
 	union all select 'payment_short', id, 'single', 'suspense', 0, 'bank', 0, amount - received
 	  from payment where direction = 'out' and state = 'confirmed' and received < amount
 	union all select 'receipt', id, 'single', 'bank', 0, 'receivable', peer, least(amount, received)
-	  from payment where direction = 'in' and state = 'confirmed'
+	  from payment where direction = 'in' and state = 'confirmed' and method <> 'netting'
 	union all select 'receipt_excess', id, 'single', 'bank', 0, 'peer_credit', peer, received - amount
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
 	union all select 'allocation', a.id, 'single', 'announced', l.member, case when a.member is null then 'cause' else 'earned' end, coalesce(a.member, 0), a.amount
-	  from line_allocation a join claim_line l on l.id = a.line
+	  from line_allocation a join claim_line l on l.id = a.line where l.member is not null
 	union all select 'fee', id, 'single', 'earned', member, 'fee', 0, amount from fee where amount > 0
 	union all select 'donation', id, 'single', case source when 'unused' then 'clearing' else source end, coalesce(member, 0),
 	  case when cause is null then 'cause' else 'earned' end, coalesce(cause, 0), amount from donation
@@ -38,6 +47,11 @@ const expectedTransfers = `
 	union all select case v.cause when 'mistake' then 'reversal' else 'chargeback' end, v.id, 'single', 'means', d.member, 'bank', 0, v.taken
 	  from reversal v join deposit d on d.id = v.deposit where v.taken > 0
 	union all select 'loss', id, 'single', 'loss', 0, 'bank', 0, lost from reversal where lost > 0`
+
+// paying says what moves by a payment of ours: money in the bank, or by netting what the peer owes.
+const paying = `(select y.*, case when method = 'netting' then 'netting' else 'payment' end as kind,
+	  case when method = 'netting' then 'receivable' else 'bank' end as by, case when method = 'netting' then peer else 0 end as owner
+	  from payment y) y`
 
 // invariants: each query returns the rows that break one.
 var invariants = []struct{ code, sql string }{
@@ -73,17 +87,17 @@ var invariants = []struct{ code, sql string }{
 		from e full join t using (kind, ref, phase)
 		cross join lateral (select case when kind = 'budget' then 'reservation' when kind = 'return' then 'share_return'
 		  when kind = 'line' then 'claim_line' when kind = 'allocation' then 'line_allocation'
-		  when kind like 'payment%' or kind like 'receipt%' then 'payment' when kind in ('refund', 'payout') then 'withdrawal'
-		  when kind in ('chargeback', 'loss') then 'reversal' else kind end as name) b
+		  when kind like 'payment%' or kind like 'receipt%' or kind = 'netting' then 'payment' when kind in ('refund', 'payout') then 'withdrawal'
+		  when kind in ('adoption', 'recovery') then 'claim' when kind in ('chargeback', 'loss') then 'reversal' else kind end as name) b
 		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
 	{"account-owner", `
 		select format('account %s (%s of %s): no such owner', a.id, a.kind, a.owner) as row from account a
 		where not case when a.kind in ('means', 'earned', 'announced') then exists (select from member m where m.id = a.owner)
-		  when a.kind in ('payable', 'receivable', 'peer_credit') then exists (select from peer p where p.id = a.owner)
+		  when a.kind in ('payable', 'receivable', 'peer_credit', 'recovery') then exists (select from peer p where p.id = a.owner)
 		  else a.owner = 0 end`},
 	{"account-normal", `
 		select format('account %s (%s of %s): normal is %s', a.id, a.kind, a.owner, a.normal) as row from account a
-		where a.normal <> case when a.kind in ('bank', 'receivable', 'loss') then 'D' when a.kind = 'suspense' then 'B' else 'C' end`},
+		where a.normal <> case when a.kind in ('bank', 'receivable', 'loss') then 'D' when a.kind in ('suspense', 'recovery') then 'B' else 'C' end`},
 	{"pending-link", `
 		select format('transfer %s/%s', t.id, t.batch) as row from transfer t ` + ofPending + `
 		where t.phase in ('post', 'void') and (p.id is null
@@ -173,7 +187,7 @@ var invariants = []struct{ code, sql string }{
 		select format('line_allocation %s to claim_line %s of member %s is member %s''s', a.id, l.id, l.member, coalesce(a.member, 0))
 		from line_allocation a join claim_line l on l.id = a.line join payment y on y.id = a.payment
 		left join departure d on d.member = l.member left join member g on g.id = d.cause
-		where case when a.member = l.member then d.created_at < y.answered_at
+		where case when l.member is null then a.member is not null when a.member = l.member then d.created_at < y.answered_at
 		  else d.member is null or d.created_at > y.answered_at or a.member is distinct from d.cause
 		    and (a.member is not null or g.deleted_at is null or g.deleted_at > y.answered_at) end`},
 	{"month-reservations", `
@@ -218,7 +232,7 @@ var invariants = []struct{ code, sql string }{
 	{"claim-shares", `
 		with x as (` + lineShares + ` where c.supersedes is null)
 		select format('claim_line %s of claim %s, payee %s: ', l.id, l.claim, l.payee) || coalesce(x.names, 'no share') as row
-		from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and c.supersedes is null
+		from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and c.supersedes is null and not c.adopted
 		left join (select line, sum(amount) as amount, string_agg(format('share %s/%s/%s', giver, thing, period), ', ' order by giver, thing) as names
 		  from x group by line) x on x.line = l.id
 		where l.amount is distinct from x.amount
@@ -260,7 +274,16 @@ var invariants = []struct{ code, sql string }{
 		from claim c join (select claim, count(*) as lines, count(refused) as refused,
 		  string_agg('claim_line ' || id, ', ' order by id) as names from claim_line group by claim) l on l.claim = c.id
 		where case when c.answer = 'reject' then l.refused = 0 else l.refused > 0 end
-		  or (c.state = 'refused' and c.direction = 'out' and l.refused <> l.lines)`},
+		  or (c.state = 'refused' and c.direction = 'out' and l.refused <> l.lines
+		    and not exists (select from standing s where s.peer = c.peer and s.held_at is not null))
+		union all
+		select format('claim %s is %s, but adopted', c.id, c.state) from claim c where c.adopted and c.state in ('draft', 'replaced')
+		union all
+		select format('claim %s is replaced, but by none', c.id) from claim c where c.state = 'replaced' and not exists (
+		  select from claim a where a.adopted and (a.direction, a.peer, a.period) = (c.direction, c.peer, c.period))
+		union all
+		select format('claim %s is a draft, but nothing is held', c.id) from claim c where c.state = 'draft'
+		  and not exists (select from standing s where s.peer = c.peer and s.held_at is not null)`},
 	// We refuse the lines of nobody and of those who left, and no others. A member's line that came
 	// within the minute of leaving may have been judged either way.
 	{"line-payee", `
@@ -269,9 +292,9 @@ var invariants = []struct{ code, sql string }{
 		where l.payee <> i.base_url || '/users/' || m.name
 		  or c.direction = 'out' and l.member is not null
 		  or c.direction = 'in' and case when l.refused = 'unknown-payee' then l.member is not null
-		    when l.refused = 'deleted' then m.deleted_at is null
+		    when l.refused = 'deleted' then not c.adopted and m.deleted_at is null
 		    when l.refused is not null then true
-		    else (l.member is null or m.deleted_at < c.answered_at - interval '1 minute')
+		    else not c.adopted and (l.member is null or m.deleted_at < c.answered_at - interval '1 minute')
 		      and (select count(*) from claim_line r where r.claim = c.id and r.refused is not null) < 200 end`},
 	{"claim-confirmed", `
 		select format('claim %s is %s with %s of %s paid', c.id, c.state, c.paid, c.amount) as row from (` + claimQuery + `) c
@@ -282,20 +305,23 @@ var invariants = []struct{ code, sql string }{
 		select format('payment_allocation %s/%s', a.payment, a.claim) as row
 		from (select a.*, sum(a.amount) over w - a.amount as before, y.state, least(y.received, y.amount) as credited
 		      from payment_allocation a join payment y on y.id = a.payment join claim c on c.id = a.claim
-		      window w as (partition by a.payment order by c.period, c.n)) a
+		      window w as (partition by a.payment, c.direction order by c.period, c.n)) a
 		where a.confirmed is distinct from case when a.state = 'confirmed'
 		  then greatest(0, least(a.amount, a.credited - a.before)) end
 		union all
 		select format('payment %s: its allocations (%s) add up to %s of %s', coalesce(y.id, a.payment),
 		  coalesce(a.names, 'no payment_allocation'), coalesce(a.sum, 0), y.amount)
-		from payment y full join (select payment, sum(amount) as sum,
+		from (select y.*, d.direction as side from payment y join (values ('out'), ('in')) d (direction)
+		    on y.method = 'netting' or d.direction = y.direction) y
+		full join (select a.payment, c.direction, sum(a.amount) as sum,
 		    string_agg(format('payment_allocation %s/%s', payment, claim), ', ' order by claim) as names
-		    from payment_allocation group by payment) a on a.payment = y.id
+		    from payment_allocation a left join claim c on c.id = a.claim group by a.payment, c.direction) a
+		  on a.payment = y.id and a.direction = y.side
 		where y.amount is distinct from a.sum
 		union all
-		select format('payment_allocation %s/%s: claim of another peer or direction', a.payment, a.claim)
+		select format('payment_allocation %s/%s of payment %s: claim of another peer or direction', a.payment, a.claim, a.payment)
 		from payment_allocation a left join payment y on y.id = a.payment left join claim c on c.id = a.claim
-		where (y.peer, y.direction) is distinct from (c.peer, c.direction)`},
+		where y.peer is distinct from c.peer or y.method is distinct from 'netting' and y.direction is distinct from c.direction`},
 	{"payment-key", `
 		select format('payment %s (%s %s)', y.id, y.direction, y.iri) as row from payment y cross join instance i
 		where (y.direction = 'out') <> (y.iri = i.base_url || '/payments/' || y.reference)
@@ -303,7 +329,7 @@ var invariants = []struct{ code, sql string }{
 	{"line-allocations", `
 		select format('line_allocation rows of payment %s, claim %s', coalesce(a.payment, x.payment), coalesce(a.claim, x.claim)) as row
 		from (select a.payment, a.claim, a.confirmed from payment_allocation a join payment y on y.id = a.payment
-		        where y.direction = 'in' and a.confirmed > 0) a
+		        join claim c on c.id = a.claim where c.direction = 'in' and a.confirmed > 0) a
 		full join (select payment, claim, sum(amount) as sum from line_allocation group by payment, claim) x
 		  on x.payment = a.payment and x.claim = a.claim
 		where a.confirmed is distinct from x.sum
@@ -318,8 +344,10 @@ var invariants = []struct{ code, sql string }{
 		select format('account of peer %s: payable %s, claims %s', p.host, coalesce(a.credits_posted - a.debits_posted, 0), coalesce(c.sum, 0)) as row
 		from peer p left join account a on a.kind = 'payable' and a.owner = p.id
 		left join (select peer, sum(amount - paid) as sum from (` + claimQuery + `) c
-		  where direction = 'out' and state in ('offered', 'accepted', 'confirmed') group by peer) c on c.peer = p.id
-		where coalesce(a.credits_posted - a.debits_posted, 0) <> coalesce(c.sum, 0)
+		  where direction = 'out' and state in ('draft', 'offered', 'accepted', 'confirmed') group by peer) c on c.peer = p.id
+		left join (select c.peer, sum(l.amount) as sum from claim c join claim_line l on l.claim = c.id and l.refused is null
+		  where c.direction = 'out' and c.state = 'refused' group by c.peer) w on w.peer = p.id -- waits for its successor
+		where coalesce(a.credits_posted - a.debits_posted, 0) <> coalesce(c.sum, 0) + coalesce(w.sum, 0)
 		union all
 		select format('account of peer %s: receivable %s, claims %s', p.host, coalesce(a.debits_posted - a.credits_posted, 0), coalesce(c.sum, 0))
 		from peer p left join account a on a.kind = 'receivable' and a.owner = p.id

@@ -6,15 +6,19 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // States of a claim (protocol §9).
 const (
-	Offered    = "offered"
-	ClaimTaken = "accepted"
-	Refused    = "refused"
-	Superseded = "superseded"
-	Confirmed  = "confirmed"
+	ClaimDraft = string(pair.Draft)
+	Offered    = string(pair.Offered)
+	ClaimTaken = string(pair.Accepted)
+	Refused    = string(pair.Refused)
+	Superseded = string(pair.Superseded)
+	Confirmed  = string(pair.Confirmed)
+	Replaced   = string(pair.Replaced)
 )
 
 // Claim is what one instance owes the members of another for a month: outgoing (we owe) or incoming.
@@ -26,7 +30,7 @@ type Claim struct {
 	Period      string
 	Currency    string
 	N           int32
-	IRI         string
+	IRI         string // "": a draft
 	Amount      int64
 	LineCount   int32
 	Digest      string
@@ -35,6 +39,7 @@ type Claim struct {
 	Content     string
 	Supersedes  *int64
 	Origin      *int64
+	Adopted     bool // ours, lost with a database and returned by the peer
 	CreatedAt   time.Time
 	AnsweredAt  *time.Time
 	ConfirmedAt *time.Time
@@ -45,8 +50,8 @@ type Claim struct {
 // claimQuery reads claims with what is allocated to them. A payment on its way holds its allocation;
 // one that wasn't received or was cancelled gives it back.
 const claimQuery = `
-	select c.id, c.direction, c.peer, p.host, c.period, c.currency, c.n, c.iri, c.amount, c.line_count,
-	  c.digest, c.state, c.answer, c.content, c.supersedes, c.origin, c.created_at, c.answered_at, c.confirmed_at,
+	select c.id, c.direction, c.peer, p.host, c.period, c.currency, coalesce(c.n, 0) as n, coalesce(c.iri, '') as iri, c.amount, c.line_count,
+	  c.digest, c.state, c.answer, c.content, c.supersedes, c.origin, c.adopted, c.created_at, c.answered_at, c.confirmed_at,
 	  coalesce(a.allocated, 0)::bigint as allocated, coalesce(a.paid, 0)::bigint as paid
 	from claim c join peer p on p.id = c.peer
 	left join lateral (
@@ -95,7 +100,7 @@ type ClaimLine struct {
 const lineColumns = `id, claim, payee, member, amount, things, refused`
 
 // Refusal is a line that the payee's home refuses, with its reason (protocol §8).
-type Refusal struct{ Payee, Reason string }
+type Refusal = pair.Refusal
 
 // ClaimDocument is all that an offer or its answer says, from rows that don't change.
 type ClaimDocument struct {
@@ -154,11 +159,11 @@ func (s ClaimLine) line() (Line, error) {
 	return Line{Payee: s.Payee, Amount: s.Amount, Things: things}, nil
 }
 
-// ClaimLines reads some of the lines of a claim of ours, in wire order: at most so many, after so many. host is
-// who asks; ErrNotFound: it isn't a claim on that host.
+// ClaimLines reads some of the lines of a claim, in wire order: at most so many, after so many. host is who asks;
+// ErrNotFound: it isn't a claim between us and that host.
 func (l *Ledger) ClaimLines(ctx context.Context, iri, host string, after int64, most int) (Claim, []Line, error) {
 	c, err := l.Claim(ctx, iri)
-	if err == nil && (c.Host != host || c.Direction != "out") {
+	if err == nil && c.Host != host {
 		err = ErrNotFound
 	}
 	if err != nil {
@@ -203,10 +208,13 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 	var id int64
 	err := tx.QueryRow(ctx, `
 		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state,
-		  answer, content, supersedes, origin, created_at, answered_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning id`,
+		  answer, content, supersedes, origin, adopted, created_at, answered_at, confirmed_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+		  case when $1 = 'out' and $13::bigint is not null then (select coalesce(o.origin, o.id) from claim o where o.id = $13) end,
+		  $14, $15, $16,
+		  case when $10 = 'confirmed' then $15::timestamptz end) returning id`,
 		c.Direction, c.Peer, c.Period, c.Currency, c.N, c.IRI, c.Amount, c.LineCount, c.Digest, c.State,
-		c.Answer, c.Content, c.Supersedes, c.Origin, tx.at, c.AnsweredAt).Scan(&id)
+		c.Answer, c.Content, c.Supersedes, c.Adopted, tx.at, c.AnsweredAt).Scan(&id)
 	if err != nil {
 		return 0, err
 	}
@@ -219,20 +227,19 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 
 var copiedLines = []string{"claim", "payee", "member", "amount", "things", "refused"}
 
-// copyLines are lines in the order of copiedLines.
-func copyLines(lines []ClaimLine) pgx.CopyFromSource {
-	return pgx.CopyFromSlice(len(lines), func(i int) ([]any, error) {
-		s := lines[i]
-		return []any{s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused}, nil
+// copyLines are claims' lines in the order of copiedLines.
+func copyLines(claims ...[]ClaimLine) pgx.CopyFromSource {
+	row := make([]any, len(copiedLines))
+	claim, line := 0, -1
+	return pgx.CopyFromFunc(func() ([]any, error) {
+		for line++; claim < len(claims) && line == len(claims[claim]); line = 0 {
+			claim++
+		}
+		if claim == len(claims) {
+			return nil, nil
+		}
+		s := claims[claim][line]
+		row[0], row[1], row[2], row[3], row[4], row[5] = s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused
+		return row, nil
 	})
-}
-
-// settleClaim confirms an accepted claim once all of it but a fraction of a cent is paid.
-func (tx *Tx) settleClaim(ctx context.Context, id int64) error {
-	c, err := row[Claim](tx.Query(ctx, claimQuery+` where c.id = $1`, id))
-	if err != nil || c.State != ClaimTaken || c.Amount-c.Paid >= microPerCent {
-		return err
-	}
-	_, err = tx.Exec(ctx, `update claim set state = 'confirmed', confirmed_at = $2 where id = $1`, id, tx.at)
-	return err
 }

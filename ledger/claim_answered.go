@@ -1,13 +1,13 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // ClaimAnswer is a peer's answer to a claim of ours, its proof checked.
@@ -17,6 +17,7 @@ type ClaimAnswer struct {
 	Accepted bool
 	Payto    string    // of an Accept: where to pay; may be ""
 	Refusals []Refusal // when not accepted; at least one
+	Document []byte    // as it came; kept if it is the first
 }
 
 // ClaimAnswered records the first answer to a claim. Accepted: it waits for payment. Refused: the
@@ -34,31 +35,44 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 	if err != nil {
 		return err
 	}
-	c, err := row[Claim](tx.Query(ctx, claimQuery+` where c.iri = $1 and c.direction = 'out' for no key update of c`, a.IRI))
-	var conflict error
-	switch {
-	case err != nil:
-	case c.Host != a.Host:
-		err = fmt.Errorf("%w: %s doesn't answer %s", ErrRefused, a.Host, a.IRI)
-	case c.Answer != nil:
-		conflict, err = tx.answeredAgain(ctx, c, a)
-	case a.Accepted:
-		failpoint("answer.accept")
-		err = tx.accepted(ctx, c, a.Payto)
-	default:
-		failpoint("answer.reject")
-		var rest []Line
-		var givers []int64
-		if rest, givers, err = tx.refusedBy(ctx, c, a.Refusals, open); err == nil {
-			err = tx.topUp(ctx, open, givers...) // what came back fills the open month's budgets
-		}
-		if err == nil {
-			_, err = tx.sweepLeft(ctx, open, givers...)
-		}
-		if err == nil {
-			failpoint("answer.returned")
-			err = tx.succeed(ctx, c, rest)
-		}
+	p, err := tx.peerKnown(ctx, a.Host)
+	if err != nil {
+		return err
+	}
+	if err := tx.lockID(ctx, "claims for "+a.Host); err != nil {
+		return err
+	}
+	c, lines, err := tx.answeredClaim(ctx, p, a.IRI)
+	if err != nil {
+		return err
+	}
+	next, err := tx.next(ctx, p, c.Period)
+	if err != nil {
+		return err
+	}
+	if err := tx.keepPayto(ctx, p, a); err != nil {
+		return err
+	}
+	w := &decided{Tx: tx, step: "answer", peer: p, open: open, lines: lines}
+	d := pair.TakeAnswer(p.decided(), c, next, pair.Answer{Claim: a.IRI, Accepted: a.Accepted, Refusals: a.Refusals})
+	conflict, err := result(d)
+	if err == nil {
+		err = w.digest(d.Claims)
+	}
+	if err == nil {
+		err = w.store(ctx, d)
+	}
+	if err == nil {
+		err = w.post(ctx, d)
+	}
+	if err == nil {
+		err = tx.topUp(ctx, open, w.givers...) // what came back fills the open month's budgets
+	}
+	if err == nil && len(w.givers) > 0 {
+		_, err = tx.sweepLeft(ctx, open, w.givers...) // or goes where those who left have said
+	}
+	if err == nil && c.Answer == "" {
+		tx.keep(a.IRI+"#answer", a.Document, false)
 	}
 	if err == nil {
 		err = tx.commit(ctx)
@@ -85,102 +99,52 @@ func knownReasons(all []Refusal) []Refusal {
 	return known
 }
 
-// answeredAgain: the first answer stands; another freezes the pair, and that is kept.
-func (tx *Tx) answeredAgain(ctx context.Context, c Claim, a ClaimAnswer) (conflict, err error) {
-	same := (*c.Answer == "accept") == a.Accepted
-	if same && !a.Accepted {
-		_, first, err := readLines(ctx, tx, c.ID)
-		if err != nil {
-			return nil, err
-		}
-		again := slices.SortedFunc(slices.Values(a.Refusals), func(x, y Refusal) int { return cmp.Compare(x.Payee, y.Payee) })
-		same = slices.Equal(first, again)
-	}
-	if same {
-		return nil, nil
-	}
-	return fmt.Errorf("%w: a second answer to %s differs from the first", ErrConflict, c.IRI),
-		tx.freeze(ctx, c.Peer, "two different answers to "+c.IRI)
-}
-
-func (tx *Tx) accepted(ctx context.Context, c Claim, payto string) error {
-	if _, err := tx.Exec(ctx, `update peer set payto = $2 where id = $1 and $2 <> ''`, c.Peer, payto); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `
-		update claim set state = 'accepted', answer = 'accept', answered_at = $2 where id = $1`, c.ID, tx.at); err != nil {
-		return err
-	}
-	return tx.settleClaim(ctx, c.ID)
-}
-
-// lineReasons are what a payee's home may refuse a line for (protocol §8).
-var lineReasons = map[string]bool{"unknown-payee": true, "not-accepting": true, "blocked": true, "deleted": true}
-
-// refusedBy returns the refused lines' shares to their givers' means. It returns the lines that are
-// left, and the givers.
-func (tx *Tx) refusedBy(ctx context.Context, c Claim, refusals []Refusal, open string) (rest []Line, givers []int64, err error) {
-	reasons := map[string]string{}
-	for _, r := range refusals {
-		if !lineReasons[r.Reason] {
-			return nil, nil, &ClaimFault{Code: "malformed", Detail: "no reason to refuse a line: " + r.Reason}
-		}
-		reasons[r.Payee] = r.Reason
-	}
-	lines, _, err := readLines(ctx, tx, c.ID)
-	if err != nil {
-		return nil, nil, err
-	}
-	rest = slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return reasons[l.Payee] != "" })
-	if len(refusals) == 0 || len(lines)-len(rest) != len(refusals) {
-		return nil, nil, &ClaimFault{Code: "malformed", Detail: "rejected lines must name payees of the claim, each once"}
-	}
-	var payees, why []string
-	for _, r := range refusals {
-		payees, why = append(payees, r.Payee), append(why, r.Reason)
-	}
-	if _, err := tx.Exec(ctx, `
-		update claim_line l set refused = r.reason from unnest($2::text[], $3::text[]) as r (payee, reason)
-		where l.claim = $1 and l.payee = r.payee`, c.ID, payees, why); err != nil {
-		return nil, nil, err
-	}
-	entries, givers, err := tx.returnShares(ctx, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	return rest, givers, booked(journal.Post(ctx, tx.book(open), entries...))
-}
-
-// succeed offers what is left of a refused claim under the next n.
-func (tx *Tx) succeed(ctx context.Context, c Claim, rest []Line) error {
-	state := Refused
-	if len(rest) > 0 {
-		state = Superseded
-	}
-	if _, err := tx.Exec(ctx, `
-		update claim set state = $2, answer = 'reject', answered_at = $3 where id = $1`, c.ID, state, tx.at); err != nil {
-		return err
-	}
-	if len(rest) == 0 {
-		return nil
-	}
-	next, lines, err := tx.nextOffer(ctx, Peer{ID: c.Peer, Host: c.Host}, c.Period, rest)
-	if err != nil {
-		return err
-	}
-	next.Supersedes, next.Origin = &c.ID, c.Origin
-	if next.Origin == nil {
-		next.Origin = &c.ID
-	}
-	tx.tell(Message{Kind: TellClaim, Key: next.IRI, To: c.Host})
-	_, err = tx.insertClaim(ctx, next, lines)
+// keepPayto notes where a peer wants to be paid.
+func (tx *Tx) keepPayto(ctx context.Context, p Peer, a ClaimAnswer) error {
+	_, err := tx.Exec(ctx, `update peer set payto = $2 where id = $1 and $2 <> ''`, p.ID, a.Payto)
 	return err
+}
+
+// answeredClaim reads and locks a claim of ours on this peer, with its lines. ErrRefused: it is another's.
+func (tx *Tx) answeredClaim(ctx context.Context, p Peer, iri string) (pair.Claim, []ClaimLine, error) {
+	c, err := row[Claim](tx.Query(ctx, claimQuery+` where c.iri = $1 and c.direction = 'out' for no key update of c`, iri))
+	switch {
+	case err != nil:
+		return pair.Claim{}, nil, err
+	case c.Peer != p.ID:
+		return pair.Claim{}, nil, fmt.Errorf("%w: %s doesn't answer %s", ErrRefused, p.Host, iri)
+	}
+	return tx.withLines(ctx, c)
+}
+
+// withLines is a claim as package pair decides about it, with its lines and refusals.
+func (tx *Tx) withLines(ctx context.Context, c Claim) (pair.Claim, []ClaimLine, error) {
+	d := c.decided()
+	lines, err := rows[ClaimLine](tx.Query(ctx, `select `+lineColumns+` from claim_line where claim = $1 order by payee`, c.ID))
+	for _, l := range lines {
+		d.Lines = append(d.Lines, pair.Line{Payee: l.Payee, Amount: l.Amount})
+	}
+	d.Refusals = refusalsIn(lines)
+	return d, lines, err
+}
+
+// next gives the next unused numbers of a month's claims, one after the other, and their ids. Who asks has locked
+// the claims for the peer.
+func (tx *Tx) next(ctx context.Context, p Peer, period string) (func() (int32, string), error) {
+	var n int32
+	err := tx.QueryRow(ctx, `
+		select coalesce(max(n), 0) from claim
+		where direction = 'out' and peer = $1 and period = $2 and currency = $3`, p.ID, period, tx.l.inst.Currency).Scan(&n)
+	return func() (int32, string) {
+		n++
+		return n, tx.l.inst.ClaimIRI(p.Host, period, tx.l.inst.Currency, n)
+	}, err
 }
 
 // lineShares are the shares behind a claim's lines: those of the things that a line names.
 const lineShares = `
 	select l.id as line, l.claim, s.giver, s.thing, s.period, s.amount
-	from claim_line l join claim c on c.id = l.claim and c.direction = 'out'
+	from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and not c.adopted
 	cross join lateral jsonb_array_elements(l.things) as x
 	join thing t on t.iri = x->>'object'
 	join flattr f on f.thing = t.id and f.period = c.period and f.state = 'accepted'
@@ -188,11 +152,11 @@ const lineShares = `
 
 // returnShares marks the shares of a claim's refused lines as returned, each once. It returns what is to
 // be booked for that, and whose means grow.
-func (tx *Tx) returnShares(ctx context.Context, c Claim) (entries []journal.Entry, givers []int64, err error) {
+func (tx *Tx) returnShares(ctx context.Context, claim, peer int64) (entries []journal.Entry, givers []int64, err error) {
 	if _, err := tx.Exec(ctx, `
 		select from member where id in (
 		  select s.giver from (`+lineShares+` where l.claim = $1 and l.refused is not null) s)
-		order by id for no key update`, c.ID); err != nil {
+		order by id for no key update`, claim); err != nil {
 		return nil, nil, err
 	}
 	type back struct{ ID, Giver, Amount int64 }
@@ -201,13 +165,13 @@ func (tx *Tx) returnShares(ctx context.Context, c Claim) (entries []journal.Entr
 		select s.giver, s.thing, s.period, $1, s.amount, $2
 		from (`+lineShares+` where l.claim = $1 and l.refused is not null and s.amount > 0) s
 		order by s.giver, s.thing
-		returning id, giver, amount`, c.ID, tx.at))
+		returning id, giver, amount`, claim, tx.at))
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, b := range all {
 		entries = append(entries, journal.Entry{Kind: kindReturn, Ref: b.ID, Phase: journal.Single, Amount: b.Amount,
-			Debit: of(journal.Payable, c.Peer), Credit: of(journal.Means, b.Giver)})
+			Debit: of(journal.Payable, peer), Credit: of(journal.Means, b.Giver)})
 		givers = append(givers, b.Giver)
 	}
 	return entries, slices.Compact(givers), nil

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 
@@ -22,6 +23,7 @@ const (
 type given struct {
 	object  string
 	payee   string
+	rank    int   // the payee's place, sorted by text
 	member  int64 // the payee, when ours, else 0
 	peer    int64 // the payee's instance, when not ours, else 0
 	flattrs int64
@@ -38,32 +40,66 @@ type draft struct {
 
 // draftClaims makes a settled month's claims, in order of the peers. all is sorted by payee and object.
 func draftClaims(all []given) (drafts []draft, err error) {
-	byPeer := map[int64][]given{}
-	for _, g := range all {
-		if g.peer != 0 {
-			byPeer[g.peer] = append(byPeer[g.peer], g)
+	byPeer := map[int64][][]given{}
+	for _, mine := range chunkBy(all, func(g given) string { return g.payee }) {
+		if peer := mine[0].peer; peer != 0 {
+			byPeer[peer] = append(byPeer[peer], mine)
 		}
 	}
 	for _, peer := range slices.Sorted(maps.Keys(byPeer)) {
-		for _, packed := range packLines(payeeLines(byPeer[peer])) {
-			d, err := newDraft(peer, packed)
-			if err != nil {
-				return nil, err
-			}
-			drafts = append(drafts, d)
+		claims, err := draftPeer(peer, byPeer[peer])
+		if err != nil {
+			return nil, err
 		}
+		drafts = append(drafts, claims...)
 	}
 	return drafts, nil
 }
 
-func newDraft(peer int64, lines []Line) (d draft, err error) {
-	d = draft{peer: peer, lines: make([]ClaimLine, len(lines))}
-	for i, line := range lines {
-		d.lines[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
-		d.amount += line.Amount
+// draftPeer makes one peer's claims: one, unless a payee has several lines, as no payee stands twice in one claim.
+func draftPeer(peer int64, payees [][]given) (claims []draft, err error) {
+	var open []*drafting
+	for _, mine := range payees {
+		at := 0
+		for line := range payeeLines(mine) {
+			for at < len(open) && len(open[at].lines) == maxClaimLines {
+				at++
+			}
+			if at == len(open) {
+				open = append(open, newDrafting(peer))
+			}
+			if err := open[at].add(line); err != nil {
+				return nil, err
+			}
+			at++
+		}
 	}
-	d.digest, err = LinesDigest(lines)
-	return d, err
+	for _, d := range open {
+		claims = append(claims, d.close())
+	}
+	return claims, nil
+}
+
+// drafting is a draft that still gets lines. Each is written as JSON once, for the digest and to be stored.
+type drafting struct {
+	draft
+	told *linesDigest
+}
+
+func newDrafting(peer int64) *drafting {
+	return &drafting{draft: draft{peer: peer}, told: newLinesDigest()}
+}
+
+func (d *drafting) add(line Line) error {
+	things, err := d.told.add(line)
+	d.lines = append(d.lines, ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things})
+	d.amount += line.Amount
+	return err
+}
+
+func (d *drafting) close() draft {
+	d.digest = d.told.String()
+	return d.draft
 }
 
 // offerClaims offers a settled month's claims; it returns what is to be booked.
@@ -122,32 +158,27 @@ func (tx *Tx) insertOffers(ctx context.Context, offers []Claim, lines [][]ClaimL
 	if err != nil {
 		return nil, err
 	}
-	var all []ClaimLine
 	entries := make([]journal.Entry, len(offers))
 	for i, c := range offers {
-		for _, line := range lines[i] {
-			line.Claim = made[i]
-			all = append(all, line)
+		for k := range lines[i] {
+			lines[i][k].Claim = made[i]
 		}
 		entries[i] = journal.Entry{Kind: kindClaim, Ref: made[i], Phase: journal.Single,
 			Debit: of(journal.Clearing, 0), Credit: of(journal.Payable, c.Peer), Amount: c.Amount}
 	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"claim_line"}, copiedLines, copyLines(all))
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"claim_line"}, copiedLines, copyLines(lines...))
 	return entries, err
 }
 
-// payeeLines makes one line per payee, zero sums left out; a payee with very many things gets several
-// pieces. Sorted by payee.
-func payeeLines(all []given) []Line {
-	var lines []Line
-	for _, mine := range chunkBy(all, func(g given) string { return g.payee }) {
+// payeeLines are the lines of one payee, zero sums left out: one, or several for very many things.
+func payeeLines(mine []given) iter.Seq[Line] {
+	return func(yield func(Line) bool) {
 		for _, piece := range pieces(mine) {
-			if line := lineOf(piece); line.Amount > 0 {
-				lines = append(lines, line)
+			if line := lineOf(piece); line.Amount > 0 && !yield(line) {
+				return
 			}
 		}
 	}
-	return lines
 }
 
 // pieces cuts a payee's things into as many lines as it takes for each to fit into a claim.
@@ -175,40 +206,6 @@ func lineOf(things []given) Line {
 	}
 	hideSmall(line.Things)
 	return line
-}
-
-// packLines makes claims of lines that are sorted by payee: one, unless a payee has several lines, as no payee
-// stands twice in one claim.
-func packLines(lines []Line) [][]Line {
-	var claims [][]Line
-	at := 0
-	for i, line := range lines {
-		if at++; i == 0 || lines[i-1].Payee != line.Payee {
-			at = 0
-		}
-		for at < len(claims) && len(claims[at]) == maxClaimLines {
-			at++
-		}
-		if at == len(claims) {
-			claims = append(claims, nil)
-		}
-		claims[at] = append(claims[at], line)
-	}
-	return claims
-}
-
-// nextOffer makes an outgoing claim with the next unused n. Refusals of two claims of a month don't find
-// the same n: the shares that came back before have locked the peer's payable account.
-func (tx *Tx) nextOffer(ctx context.Context, p Peer, period string, lines []Line) (Claim, []ClaimLine, error) {
-	var n int32
-	if err := tx.QueryRow(ctx, `
-		select coalesce(max(n), 0) + 1 from claim
-		where direction = 'out' and peer = $1 and period = $2 and currency = $3`,
-		p.ID, period, tx.l.inst.Currency).Scan(&n); err != nil {
-		return Claim{}, nil, err
-	}
-	d, err := newDraft(p.ID, lines)
-	return tx.offer(p, period, n, d), d.lines, err
 }
 
 // offer makes an outgoing claim, to be stored with its lines.

@@ -86,6 +86,9 @@ type available struct {
 // the rate of all that became available, rounded down, less what was taken before. The payees are locked, so that no two
 // begin with the same sum.
 func (tx *Tx) takeFees(ctx context.Context, all []available) ([]journal.Entry, error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
 	rates, err := tx.feeRates(ctx, all)
 	if err != nil || len(rates) == 0 {
 		return nil, err

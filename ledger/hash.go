@@ -18,7 +18,7 @@ const canonicalRows = `
 	  a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) as line
 	from account a
 	left join who m on m.id = a.owner and a.kind in ('means', 'earned', 'announced')
-	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit')
+	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
 	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
 	union all
 	select format('month %s %s %s', period, state, unused) from month
@@ -77,9 +77,9 @@ const canonicalRows = `
 	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
 	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account
 	left join who dm on dm.id = d.owner and d.kind in ('means', 'earned', 'announced')
-	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit')
+	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
 	left join who cm on cm.id = c.owner and c.kind in ('means', 'earned', 'announced')
-	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit')
+	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
 	where t.phase in ('single', 'post')
 	) canonical order by line collate "C"`
 

@@ -34,6 +34,7 @@ type Ledger struct {
 // "it happened" and "it will be told" are the same commit.
 type Outbox interface {
 	Enqueue(ctx context.Context, tx pgx.Tx, messages ...Message) error
+	Archive
 }
 
 // Message names one thing to tell. It carries no content: the sender renders that from immutable
@@ -55,6 +56,8 @@ const (
 	TellClaimAnswer   = "claim-answer"
 	TellPayment       = "payment"
 	TellPaymentAnswer = "payment-answer"
+	TellStatement     = "statement" // key: the peer's host, and if it asked, its statement's id behind a space
+	TellReturn        = "return"    // key: the id of what the peer lacks; it is told with the answer, if there is one
 	TellButton        = "create-page"
 	TellAcceptFollow  = "accept-follow"
 	microPerCent      = 10_000
@@ -69,7 +72,7 @@ const (
 type Options struct {
 	Pool   *pgxpool.Pool
 	Now    func() time.Time // the clock; nil means time.Now
-	Outbox Outbox           // where to tell; required
+	Outbox Outbox           // where to tell; required. It keeps documents too
 	Log    *slog.Logger     // nil means slog.Default()
 }
 
@@ -116,7 +119,8 @@ type Tx struct {
 	pgx.Tx
 	at   time.Time
 	l    *Ledger
-	told []Message // enqueued with the commit
+	told []Message  // enqueued with the commit
+	kept []Document // kept with it
 }
 
 // tx runs f in one transaction, and again if it gave way.
@@ -145,7 +149,7 @@ func (l *Ledger) once(ctx context.Context, f func(tx *Tx) error) error {
 // begin starts a use case. What other instances cause is written with it and without tx, so that few
 // functions stand between an inbox and the statement; the inbox does again what gave way.
 func (l *Ledger) begin(ctx context.Context) (*Tx, error) {
-	raw, err := l.pool.Begin(ctx)
+	raw, err := journal.Pool{Pool: l.pool}.Begin(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
@@ -157,6 +161,11 @@ func (tx *Tx) commit(ctx context.Context) error {
 	if len(tx.told) > 0 {
 		if err := tx.l.outbox.Enqueue(ctx, tx.Tx, tx.told...); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
+		}
+	}
+	if len(tx.kept) > 0 {
+		if err := tx.l.outbox.Keep(ctx, tx.Tx, tx.kept...); err != nil {
+			return fmt.Errorf("keep: %w", err)
 		}
 	}
 	return tx.Commit(ctx)

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"hash"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,34 +41,64 @@ type thingJSON struct {
 
 // LinesDigest is "sha-256:" and the hex SHA-256 over the JCS (RFC 8785) of the array of all lines.
 func LinesDigest(lines []Line) (string, error) {
-	raw := []byte{'['}
-	for i, l := range lines {
-		if i > 0 {
-			raw = append(raw, ',')
-		}
-		raw = l.appendJSON(raw)
-	}
-	raw = append(raw, ']')
-	if bytes.ContainsFunc(raw, func(r rune) bool { return r == '\\' || r > 0x7e }) { // JCS may write this in another way
-		var err error
-		if raw, err = jcs.Transform(raw); err != nil {
+	d := newLinesDigest()
+	for _, l := range lines {
+		if _, err := d.add(l); err != nil {
 			return "", err
 		}
 	}
-	sum := sha256.Sum256(raw)
-	return "sha-256:" + hex.EncodeToString(sum[:]), nil
+	return d.String(), nil
 }
 
-// appendJSON writes a line with its members in JCS's order, so that what has nothing to escape is canonical
-// as it is. A month's claims are many thousand lines; by reflection they take as long as the split.
-func (l Line) appendJSON(b []byte) []byte {
-	b = append(b, `{"amount":"`...)
-	b = strconv.AppendInt(b, l.Amount, 10)
-	b = append(b, `","payee":`...)
-	b = appendString(b, l.Payee)
-	b = append(b, `,"things":`...)
-	b = l.appendThings(b)
-	return append(b, '}')
+// linesDigest is a LinesDigest of lines that come one after the other, so that nobody holds all of them.
+type linesDigest struct {
+	sum   hash.Hash
+	raw   []byte // a line, of which the next takes the place
+	comma string
+}
+
+func newLinesDigest() *linesDigest {
+	d := &linesDigest{sum: sha256.New()}
+	d.sum.Write([]byte{'['})
+	return d
+}
+
+// add takes the next line, with its members in JCS's order, so that what has nothing to escape is canonical as it
+// is. A month's claims are many thousand lines; by reflection they take as long as the split. It returns the
+// line's things as they are stored.
+func (d *linesDigest) add(l Line) (things []byte, err error) {
+	d.raw = append(strconv.AppendInt(append(d.raw[:0], `{"amount":"`...), l.Amount, 10), `","payee":`...)
+	d.raw = append(appendString(d.raw, l.Payee), `,"things":`...)
+	start := len(d.raw)
+	d.raw = l.appendThings(d.raw)
+	things = bytes.Clone(d.raw[start:])
+	d.raw = append(d.raw, '}')
+	canonical := d.raw
+	if !printable(d.raw) || bytes.IndexByte(d.raw, '\\') >= 0 { // JCS may write this in another way
+		if canonical, err = jcs.Transform(d.raw); err != nil {
+			return nil, err
+		}
+	}
+	io.WriteString(d.sum, d.comma)
+	d.sum.Write(canonical)
+	d.comma = ","
+	return things, nil
+}
+
+// String is the digest of the lines so far.
+func (d *linesDigest) String() string {
+	d.sum.Write([]byte{']'})
+	return "sha-256:" + hex.EncodeToString(d.sum.Sum(nil))
+}
+
+// printable tells whether text is of ASCII's printable characters.
+func printable[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (l Line) appendThings(b []byte) []byte {
@@ -92,7 +124,7 @@ func (l Line) appendThings(b []byte) []byte {
 
 // appendString writes a JSON string.
 func appendString(b []byte, s string) []byte {
-	if strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e || strings.ContainsRune(`"\<>&`, r) }) {
+	if !printable(s) || strings.ContainsAny(s, `"\<>&`) {
 		quoted, _ := json.Marshal(s) // a string can always be
 		return append(b, quoted...)
 	}

@@ -69,6 +69,12 @@ func (l *Ledger) Tick(ctx context.Context) error {
 	if err := l.remindClaims(ctx); err != nil {
 		return err
 	}
+	if err := l.net(ctx); err != nil {
+		return err
+	}
+	if err := l.stateDaily(ctx); err != nil {
+		return err
+	}
 	due, err := rows[Month](l.pool.Query(ctx, `
 		select `+monthColumns+` from month where state = 'closed' order by period`))
 	if err != nil {

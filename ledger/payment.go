@@ -3,12 +3,11 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/fedflattr/flattrd/ledger/journal"
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // Payment moves money between instances by bank: outgoing ordered → sent → confirmed | not_received
@@ -43,6 +42,7 @@ type Allocation struct {
 	Payment   int64
 	Claim     int64
 	IRI       string // the claim's
+	Direction string // the claim's: out | in
 	Amount    int64
 	Confirmed *int64
 }
@@ -50,7 +50,7 @@ type Allocation struct {
 // allocationQuery reads a payment's allocations oldest claim first, the order in which money that
 // falls short is used up, the same on both sides.
 const allocationQuery = `
-	select a.payment, a.claim, c.iri, a.amount, a.confirmed
+	select a.payment, a.claim, c.iri, c.direction, a.amount, a.confirmed
 	from payment_allocation a join claim c on c.id = a.claim
 	where a.payment = $1 order by c.period, c.n`
 
@@ -97,119 +97,64 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if err != nil {
 			return err
 		}
-		if p.FrozenAt != nil {
-			return refused("host", "frozen")
-		}
-		allocations, amount, err := tx.owed(ctx, p)
+		claims, err := tx.openClaims(ctx, p, "out")
 		if err != nil {
 			return err
 		}
-		if amount < p.Threshold {
+		reference := newReference()
+		d := pair.Order(p.decided(), claims, pair.Payment{Method: "bank", Reference: reference,
+			IRI: tx.l.inst.BaseURL + "/payments/" + reference})
+		switch {
+		case d.Fault != nil:
+			return refused("host", d.Fault.Code)
+		case d.Payments[0].Amount < p.Threshold:
 			return refused("amount", "below-threshold")
 		}
-		y, err = tx.orderPayment(ctx, operator, p, amount, allocations, open)
+		w := &decided{Tx: tx, step: "payment", peer: p, open: open, by: &operator}
+		if err := w.store(ctx, d); err != nil {
+			return err
+		}
+		if err := w.post(ctx, d); err != nil {
+			return err
+		}
+		y, err = row[Payment](tx.Query(ctx, paymentQuery+` where y.id = $1`, w.payments[d.Payments[0].IRI]))
 		return err
 	})
 	failpoint("payment.prepared")
 	return y, err
 }
 
-// owed allocates the whole cents owed to a peer over its accepted claims, oldest first. The
-// fraction of a cent that is left stays with the newest and is paid another month.
-func (tx *Tx) owed(ctx context.Context, p Peer) ([]Allocation, int64, error) {
+// openClaims reads and locks the binding claims of one direction of which something is open, oldest first.
+func (tx *Tx) openClaims(ctx context.Context, p Peer, direction string) (open []pair.Claim, err error) {
 	claims, err := rows[Claim](tx.Query(ctx, claimQuery+`
-		where c.direction = 'out' and c.peer = $1 and c.state in ('accepted', 'confirmed')
+		where c.direction = $2 and c.peer = $1 and c.state in ('accepted', 'confirmed')
 		  and c.amount > coalesce(a.allocated, 0)
-		order by c.period, c.n for no key update of c`, p.ID))
-	if err != nil {
-		return nil, 0, err
-	}
-	total := int64(0)
+		order by c.period, c.n for no key update of c`, p.ID, direction))
 	for _, c := range claims {
-		total += c.Open()
+		open = append(open, c.decided())
 	}
-	amount, left := WholeCents(total), WholeCents(total)
-	var allocations []Allocation
-	for _, c := range claims {
-		if part := min(left, c.Open()); part > 0 {
-			allocations = append(allocations, Allocation{Claim: c.ID, Amount: part})
-			left -= part
-		}
-	}
-	return allocations, amount, nil
-}
-
-func (tx *Tx) orderPayment(ctx context.Context, operator int64, p Peer, amount int64, allocations []Allocation, open string) (Payment, error) {
-	reference := newReference()
-	y := Payment{Direction: "out", Peer: p.ID, IRI: tx.l.inst.BaseURL + "/payments/" + reference, Amount: amount,
-		Currency: tx.l.inst.Currency, Method: "bank", Reference: reference, State: "ordered"}
-	id, err := tx.insertPayment(ctx, y, &operator, allocations)
-	if err != nil {
-		return y, err
-	}
-	failpoint("payment.ordered")
-	if err := booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindPayment, Ref: id, Phase: journal.Pending,
-		Debit: of(journal.Payable, p.ID), Credit: bank(), Amount: amount})); err != nil {
-		return y, err
-	}
-	return row[Payment](tx.Query(ctx, paymentQuery+` where y.id = $1`, id))
-}
-
-func (tx *Tx) insertPayment(ctx context.Context, y Payment, by *int64, allocations []Allocation) (int64, error) {
-	var id int64
-	err := tx.QueryRow(ctx, `
-		insert into payment (direction, peer, iri, amount, currency, method, content, reference, state,
-		  created_at, paid_at, recorded_by)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,
-		y.Direction, y.Peer, y.IRI, y.Amount, y.Currency, y.Method, y.Content, y.Reference, y.State,
-		tx.at, y.PaidAt, by).Scan(&id)
-	if err != nil {
-		return 0, err
-	}
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"payment_allocation"}, []string{"payment", "claim", "amount"},
-		pgx.CopyFromSlice(len(allocations), func(i int) ([]any, error) {
-			return []any{id, allocations[i].Claim, allocations[i].Amount}, nil
-		}))
-	return id, err
+	return open, err
 }
 
 // PaymentSent records that the bank order is placed and tells the peer. Again is fine.
 func (l *Ledger) PaymentSent(ctx context.Context, operator, id int64) error {
-	return l.changePayment(ctx, operator, id, "out", func(tx *Tx, y Payment, _ string) error {
-		switch y.State {
-		case "sent", "confirmed", "not_received":
-			return nil
-		case "cancelled":
-			return fmt.Errorf("%w: payment %d was cancelled", ErrConflict, id)
-		}
-		if _, err := tx.Exec(ctx, `update payment set state = 'sent', paid_at = $2 where id = $1`, y.ID, tx.at); err != nil {
-			return err
-		}
-		failpoint("payment.sent")
-		tx.tell(Message{Kind: TellPayment, Key: y.IRI, To: y.Host})
-		return nil
+	return l.changePayment(ctx, operator, id, "out", func(p pair.Peer, y pair.Payment, _ pair.Claims) pair.Decision {
+		defer failpoint("payment.sent")
+		return pair.Send(p, y)
 	})
 }
 
 // PaymentCancelled releases a payment whose bank order was never placed. Again is fine.
 func (l *Ledger) PaymentCancelled(ctx context.Context, operator, id int64) error {
-	return l.changePayment(ctx, operator, id, "out", func(tx *Tx, y Payment, open string) error {
-		switch y.State {
-		case "cancelled":
-			return nil
-		case "ordered":
-		default:
-			return fmt.Errorf("%w: payment %d is %s", ErrConflict, id, y.State)
-		}
-		if _, err := tx.Exec(ctx, `update payment set state = 'cancelled' where id = $1`, y.ID); err != nil {
-			return err
-		}
-		return booked(journal.Post(ctx, tx.book(open), journal.Entry{Kind: kindPayment, Ref: y.ID, Phase: journal.Void}))
+	return l.changePayment(ctx, operator, id, "out", func(_ pair.Peer, y pair.Payment, _ pair.Claims) pair.Decision {
+		return pair.Cancel(y)
 	})
 }
 
-// changePayment runs an operator's step on a locked payment of the given direction.
-func (l *Ledger) changePayment(ctx context.Context, operator, id int64, direction string, f func(tx *Tx, y Payment, open string) error) error {
+// changePayment carries an operator's step out on a payment by bank of the given direction. ErrConflict: it isn't
+// at that step. FieldError "host": the step waits.
+func (l *Ledger) changePayment(ctx context.Context, operator, id int64, direction string,
+	step func(p pair.Peer, y pair.Payment, claims pair.Claims) pair.Decision) error {
 	defer failpoint("payment.changed")
 	return l.tx(ctx, func(tx *Tx) error {
 		open, err := tx.openMonth(ctx)
@@ -220,28 +165,70 @@ func (l *Ledger) changePayment(ctx context.Context, operator, id int64, directio
 			return err
 		}
 		y, err := row[Payment](tx.Query(ctx, paymentQuery+`
-			where y.id = $1 and y.direction = $2 for no key update of y`, id, direction))
+			where y.id = $1 and y.direction = $2 and y.method <> 'netting' for no key update of y`, id, direction))
 		if err != nil {
 			return err
 		}
-		return f(tx, y, open)
+		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, y.Peer))
+		if err != nil {
+			return err
+		}
+		paid, claims, err := tx.withAllocations(ctx, y)
+		if err != nil {
+			return err
+		}
+		d := step(p.decided(), paid, claims)
+		switch {
+		case d.Fault != nil:
+			return refused("host", d.Fault.Code)
+		case d.Conflict != "":
+			return fmt.Errorf("%w: payment %d: %s", ErrConflict, id, d.Conflict)
+		}
+		w := &decided{Tx: tx, step: "payment", peer: p, open: open}
+		if err := w.store(ctx, d); err != nil {
+			return err
+		}
+		return w.post(ctx, d)
 	})
 }
 
-// confirmAllocations uses up what arrived over a payment's allocations, oldest claim first.
-func (tx *Tx) confirmAllocations(ctx context.Context, payment, arrived int64) ([]Allocation, error) {
-	all, err := rows[Allocation](tx.Query(ctx, allocationQuery, payment))
-	if err != nil {
-		return nil, err
+// decided is a payment as package pair decides about it, without allocations.
+func (y Payment) decided() pair.Payment {
+	d := pair.Payment{Row: y.ID, IRI: y.IRI, Incoming: y.Direction == "in", Method: y.Method, Amount: y.Amount,
+		Reference: y.Reference, Content: y.Content, State: y.State}
+	if y.Received != nil {
+		d.Received = *y.Received
 	}
-	for i := range all {
-		part := min(arrived, all[i].Amount)
-		arrived -= part
-		all[i].Confirmed = &part
-		if _, err := tx.Exec(ctx, `update payment_allocation set confirmed = $3 where payment = $1 and claim = $2`,
-			payment, all[i].Claim, part); err != nil {
-			return nil, err
+	return d
+}
+
+// withAllocations is a payment as package pair decides about it, and the claims that it pays, locked.
+func (tx *Tx) withAllocations(ctx context.Context, y Payment) (pair.Payment, pair.Claims, error) {
+	d := y.decided()
+	all, err := rows[Allocation](tx.Query(ctx, allocationQuery, y.ID))
+	if err != nil {
+		return d, nil, err
+	}
+	iris := make([]string, len(all))
+	for i, a := range all {
+		iris[i] = a.IRI
+		d.Allocations = append(d.Allocations, pair.Allocation{Claim: a.IRI, Amount: a.Amount, Incoming: a.Direction == "in"})
+		if a.Confirmed != nil {
+			d.Allocations[i].Confirmed = *a.Confirmed
 		}
 	}
-	return slices.DeleteFunc(all, func(a Allocation) bool { return *a.Confirmed == 0 }), nil
+	claims, err := tx.claimsNamed(ctx, y.Peer, iris)
+	return d, claims, err
+}
+
+// claimsNamed reads and locks claims with a peer by their ids.
+func (tx *Tx) claimsNamed(ctx context.Context, peer int64, iris []string) (pair.Claims, error) {
+	found, err := rows[Claim](tx.Query(ctx, claimQuery+`
+		where c.peer = $1 and c.iri = any($2) order by c.id for no key update of c`, peer, iris))
+	named := make(map[string]*pair.Claim, len(found))
+	for _, c := range found {
+		d := c.decided()
+		named[c.IRI] = &d
+	}
+	return func(iri string) *pair.Claim { return named[iri] }, err
 }

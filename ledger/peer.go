@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // Peer is another flattr instance.
@@ -21,10 +23,29 @@ type Peer struct {
 	FrozenAt        *time.Time
 	FrozenReason    string
 	CreatedAt       time.Time
+	HeldAt          *time.Time // since when we reconcile first (protocol §9)
 }
 
 const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, payto, key_confirmed_at,
-  threshold, frozen_at, frozen_reason, created_at`
+  threshold, frozen_at, frozen_reason, created_at, (select s.held_at from standing s where s.peer = peer.id) as held_at`
+
+// decided is a peer as package pair decides about it.
+func (p Peer) decided() pair.Peer {
+	return pair.Peer{Host: p.Host, Frozen: p.FrozenReason, Held: p.HeldAt != nil}
+}
+
+func notTheirs(iri string, p Peer) error {
+	return fmt.Errorf("%w: %s isn't %s's", ErrRefused, iri, p.Host)
+}
+
+// peerKnown reads the row of a host that we have met; ErrRefused.
+func (tx *Tx) peerKnown(ctx context.Context, host string) (Peer, error) {
+	p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where host = $1`, host))
+	if errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("%w: %s is no peer", ErrRefused, host)
+	}
+	return p, err
+}
 
 // peer reads or creates the row of a host.
 func (tx *Tx) peer(ctx context.Context, host string) (Peer, error) {
@@ -53,11 +74,11 @@ func (l *Ledger) PinPeer(ctx context.Context, id PeerIdentity) (Peer, error) {
 	}
 	// One statement, so that of two keys that come at once the first is pinned.
 	p, err := row[Peer](l.pool.Query(ctx, `
-		insert into peer as p (host, actor, inbox, accounting_key, accounting_key_id, created_at)
+		insert into peer (host, actor, inbox, accounting_key, accounting_key_id, created_at)
 		values ($1, $2, $3, $4, $5, $6)
 		on conflict (host) do update set actor = excluded.actor, inbox = excluded.inbox,
 		  accounting_key = excluded.accounting_key, accounting_key_id = excluded.accounting_key_id
-		where p.accounting_key in ('', excluded.accounting_key)
+		where peer.accounting_key in ('', excluded.accounting_key)
 		returning `+peerColumns, id.Host, id.Actor, id.Inbox, id.AccountingKey, id.AccountingKeyID, l.Now()))
 	if errors.Is(err, ErrNotFound) {
 		return Peer{}, fmt.Errorf("%w: the accounting key of %s changed", ErrConflict, id.Host)
@@ -138,6 +159,7 @@ func (l *Ledger) PeerPositions(ctx context.Context) ([]PeerPosition, error) {
 	return rows[PeerPosition](l.pool.Query(ctx, `
 		select p.id, p.host, p.actor, p.inbox, p.accounting_key, p.accounting_key_id, p.payto, p.key_confirmed_at,
 		  p.threshold, p.frozen_at, p.frozen_reason, p.created_at,
+		  (select s.held_at from standing s where s.peer = p.id) as held_at,
 		  coalesce(o.credits_posted - o.debits_posted, 0)::bigint as payable,
 		  coalesce(o.debits_pending, 0)::bigint as in_flight,
 		  (coalesce(taken.amount, 0) - coalesce(paid.amount, 0))::bigint as accepted,

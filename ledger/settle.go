@@ -111,6 +111,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
+	b.given = nil // its memory is needed
 	claims, err := tx.offerClaims(ctx, b.period, drafts)
 	if err != nil {
 		return err
@@ -128,7 +129,9 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err := b.batch.Attach(ctx, tx); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, fmt.Sprintf(`alter table share attach partition %s for values in ('%s')`, b.table(), b.period)); err != nil {
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`
+		alter table %[1]s alter period drop default;
+		alter table share attach partition %[1]s for values in ('%[2]s')`, b.table(), b.period)); err != nil {
 		return err
 	}
 	if err := tx.carry(ctx, b.period, open); err != nil {

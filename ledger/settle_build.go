@@ -63,7 +63,7 @@ func (b *building) table() string { return "share_" + strings.ReplaceAll(b.perio
 // earlier attempt goes away first. conn holds the settlement's lock.
 func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month) (*building, error) {
 	b := &building{l: l, period: m.Period, donates: m.Unused == UnusedCause,
-		things: catalogue{at: map[int64]int32{}}, filled: make(chan struct{}),
+		things: newCatalogue(), filled: make(chan struct{}),
 		batch: journal.Settlement{Period: m.Period, Currency: l.inst.Currency, At: *m.FrozenAt}}
 	if err := b.prepare(ctx, conn); err != nil {
 		return nil, err
@@ -93,13 +93,13 @@ func (b *building) finish(ctx context.Context, conn *pgx.Conn) {
 	}()
 }
 
-// indexBeside is up to how many shares the index is built in the time that the publication takes for its own
+// indexBeside is up to how many shares are indexed and checked in the time that the publication takes for its own
 // part. Parallel workers would only take that part's processor.
 const indexBeside = 3_000_000
 
 func (b *building) indexAndCheck(ctx context.Context, conn *pgx.Conn) error {
 	if b.totals.flattrs < indexBeside {
-		if _, err := conn.Exec(ctx, `set max_parallel_maintenance_workers = 0`); err != nil {
+		if _, err := conn.Exec(ctx, `set max_parallel_maintenance_workers = 0; set max_parallel_workers_per_gather = 0`); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,8 @@ type givers struct{ first, last int64 }
 func (b *building) prepare(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, fmt.Sprintf(`
 		drop table if exists %[1]s;
-		create table %[1]s (like share including constraints, check (period = '%[2]s'))`, b.table(), b.period)); err != nil {
+		create table %[1]s (like share including constraints, check (period = '%[2]s'));
+		alter table %[1]s alter period set default '%[2]s'`, b.table(), b.period)); err != nil {
 		return err
 	}
 	if err := b.batch.Prepare(ctx, conn); err != nil {

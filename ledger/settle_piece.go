@@ -54,7 +54,7 @@ func (p *piece) settle(ctx context.Context, after, upto int64) error {
 	if err := p.split(); err != nil {
 		return err
 	}
-	if err := p.shares.Send(ctx, p.conn.PgConn(), p.b.table(), "period, giver, thing, amount"); err != nil {
+	if err := p.shares.Send(ctx, p.conn.PgConn(), p.b.table(), "giver, thing, amount"); err != nil {
 		return err
 	}
 	if err := p.b.batch.Send(ctx, p.conn.PgConn(), &p.transfers); err != nil {
@@ -91,8 +91,10 @@ func (p *piece) read(ctx context.Context, after, upto int64) (err error) {
 // scanning by reflection would take longer than splitting.
 func (p *piece) readClicks(ctx context.Context, after, upto int64) error {
 	found, err := p.conn.Query(ctx, `
-		select giver, array_agg(thing order by thing) from flattr
-		where period = $1 and state = 'accepted' and giver > $2 and giver <= $3 group by giver order by giver`, p.b.period, after, upto)
+		select giver, array_agg(thing) from (
+		  select giver, thing from flattr where period = $1 and state = 'accepted' and giver > $2 and giver <= $3
+		  order by giver, thing) c
+		group by giver order by giver`, p.b.period, after, upto)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (p *piece) readClicks(ctx context.Context, after, upto int64) error {
 	p.clicks = p.clicks[:0]
 	for found.Next() {
 		v := found.RawValues()
-		giver := int64(binary.BigEndian.Uint64(v[0]))
+		giver := bigint(v[0])
 		for thing := range bigints(v[1]) {
 			p.clicks = append(p.clicks, click{giver: giver, thing: thing})
 		}
@@ -108,13 +110,16 @@ func (p *piece) readClicks(ctx context.Context, after, upto int64) error {
 	return found.Err()
 }
 
+// bigint is a bigint in binary format.
+func bigint(raw []byte) int64 { return int64(binary.BigEndian.Uint64(raw)) }
+
 // bigints are the elements of a one-dimensional bigint[] without nulls in binary format (PostgreSQL,
 // array_send): five words of header, then each element after its length.
 func bigints(array []byte) iter.Seq[int64] {
 	const header, element = 20, 12
 	return func(yield func(int64) bool) {
 		for at := header; at+element <= len(array); at += element {
-			if !yield(int64(binary.BigEndian.Uint64(array[at+4:]))) {
+			if !yield(bigint(array[at+4:])) {
 				return
 			}
 		}
@@ -155,8 +160,7 @@ func (p *piece) share(budget budgetToSplit, mine []click) {
 		return tieOf(&p.scratch, p.b.period, giver, p.b.things.all[mine[i].at].object)
 	})
 	for i, part := range parts {
-		p.shares.Row(4)
-		p.shares.Text(p.b.period)
+		p.shares.Row(3)
 		p.shares.Int(budget.Member)
 		p.shares.Int(mine[i].thing)
 		p.shares.Int(part)

@@ -6,11 +6,11 @@
 -- Domains, because PostgreSQL prepares a table's CHECK anew for each statement and a domain's once: that was a
 -- third of what a transfer takes.
 create domain account_kind as text check (value in
-  ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense',
+  ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense','recovery',
    'loss','cause','fee'));
 create domain transfer_kind as text check (value in
   ('deposit','budget','earning','claim','return','line','payment','payment_short',
-   'receipt','receipt_excess','allocation','withdrawal',
+   'receipt','receipt_excess','allocation','withdrawal','netting','adoption','recovery',
    'reversal','chargeback','loss','refund','donation','payout','fee'));
 create domain transfer_phase as text check (value in ('single','pending','post','void'));
 create domain transfer_amount as bigint check (value > 0);
@@ -94,7 +94,7 @@ create trigger account_emptied before truncate on account
 -- An account stands on its kind's side, its identity is fixed and its posted totals only grow. After the update: a trigger before it would
 -- lock each row a second time.
 create trigger account_normal after insert on account for each row
-  when (new.normal <> case when new.kind in ('bank','receivable','loss') then 'D' when new.kind = 'suspense' then 'B' else 'C' end)
+  when (new.normal <> case when new.kind in ('bank','receivable','loss') then 'D' when new.kind in ('suspense','recovery') then 'B' else 'C' end)
   execute function refuse_change();
 create trigger account_fixed after update of id, kind, owner, currency, normal on account for each row
   when ((new.id, new.kind, new.owner, new.currency, new.normal)
@@ -341,11 +341,36 @@ create table settlement (
 create table earning (
   id bigint generated always as identity primary key,
   period char(7) not null,
-  member bigint not null references member (id),
+  member bigint not null,
   flattrs int not null check (flattrs > 0),
   amount bigint not null check (amount > 0),
   unique (period, member)
 );
+comment on column earning.member is 'references member (id), by trigger';
+-- A foreign key asks row by row, and locks each member, which writes to each one's row: this asks once for all the
+-- rows of a statement. Earnings don't change.
+-- +goose StatementBegin
+create function earning_references() returns trigger language plpgsql as $$
+begin
+  if exists (select from written w where not exists (select from member m where m.id = w.member)) then
+    raise exception 'earning: its member doesn''t exist' using errcode = 'foreign_key_violation';
+  end if;
+  return null;
+end $$;
+create function member_earned() returns trigger language plpgsql as $$
+begin
+  if exists (select from earning e where e.member = old.id) then
+    raise exception 'member: an earning is left' using errcode = 'foreign_key_violation';
+  end if;
+  return old;
+end $$;
+-- +goose StatementEnd
+create trigger earning_inserted after insert on earning referencing new table as written
+  for each statement execute function earning_references();
+create trigger member_kept before delete on member
+  for each row execute function member_earned();
+create trigger member_numbered before update of id on member
+  for each row when (new.id <> old.id) execute function refuse_change();
 create trigger earning_immutable before update or delete on earning
   for each row execute function refuse_change();
 create trigger earning_kept before truncate on earning
@@ -359,21 +384,24 @@ create table claim (
   peer bigint not null references peer (id),
   period char(7) not null,
   currency char(3) not null,
-  n int not null check (n > 0),
-  iri text not null unique,
+  n int check (n > 0),
+  iri text unique,
   amount bigint not null check (amount >= 0),
   line_count int not null check (line_count >= 0),
   digest text not null,
-  state text not null check (state in ('offered','accepted','refused','superseded','confirmed')),
+  state text not null check (state in ('draft','offered','accepted','refused','superseded','confirmed','replaced')),
   answer text check (answer in ('accept','reject')),
   content text not null default '',        -- in: SHA-256 of the offer's JCS without proof
   supersedes bigint unique references claim (id),
   origin bigint references claim (id),     -- out: the first of a chain of supersedings
+  adopted boolean not null default false,  -- signed here, lost with a database, and returned by the peer
   created_at timestamptz not null,
   reminded_at timestamptz,                 -- out: when it was last told again
   answered_at timestamptz,
   confirmed_at timestamptz,
-  check (direction = 'out' or state <> 'offered'),
+  check (direction = 'out' or state not in ('draft','offered','replaced')),
+  check ((state in ('draft','replaced')) = (n is null) and (n is null) = (iri is null)),
+  check (state not in ('draft','replaced') or answer is null),
   check (state <> 'offered' or answer is null),
   check (state not in ('accepted','confirmed') or answer is not distinct from 'accept'),
   check (state <> 'refused' or answer is not distinct from 'reject'),
@@ -443,17 +471,19 @@ create table payment (
   direction text not null check (direction in ('out','in')),
   peer bigint not null references peer (id),
   iri text not null unique,
-  amount bigint not null check (amount > 0 and amount % 10000 = 0),
+  amount bigint not null check (amount > 0),
   currency char(3) not null,
-  method text not null,
+  method text not null,                    -- 'netting': both sides' claims pay each other
   content text not null default '',        -- in: SHA-256 of the notice's JCS without proof
   reference text not null check (length(reference) between 1 and 35),
   state text not null check (state in ('ordered','sent','announced','confirmed','not_received','cancelled')),
-  received bigint check (received > 0 and received % 10000 = 0),
+  received bigint check (received > 0),
   created_at timestamptz not null,
   paid_at timestamptz,
   answered_at timestamptz,
   recorded_by bigint references member (id),
+  check (method = 'netting' or amount % 10000 = 0 and coalesce(received, 0) % 10000 = 0),
+  check (method <> 'netting' or coalesce(received, amount) = amount and state not in ('ordered','announced','cancelled')),
   check ((state = 'confirmed') = (received is not null)),
   check ((state in ('confirmed','not_received')) = (answered_at is not null)),
   check ((state in ('ordered','cancelled')) = (paid_at is null)),

@@ -32,6 +32,7 @@ create table remote_key (
 create table document (
   id text primary key,
   body text not null,
+  content text not null,                   -- SHA-256 of the JCS without proof: what statements compare
   sent boolean not null,
   created_at timestamptz not null
 );

@@ -36,20 +36,19 @@ var crashes = []crash{
 	// Rendered is signed and stored, but not sent; delivered is answered with 202, but not noted.
 	{from: "settle", armed: [3]string{"settle.before-commit", "settle.committed", "claim.rendered"}},
 	{from: "settle", armed: [3]string{"claim.stored", "claim.rendered:3", "claim.posted"}},
-	// Committed is booked, but the peer's document isn't kept; taken is that too, but 202 isn't sent.
+	// Committed is booked; taken is that too, but 202 isn't sent.
 	{from: "settle", armed: [3]string{"claim.committed", "claim.delivered:3", "inbox.taken"}, brief: true},
-	{from: "settle", armed: [3]string{"claim.delivered", "answer.reject", "claim-answer.rendered"}},
-	// Kept is the peer's answer, of which the ledger doesn't know yet.
-	{from: "settle", armed: [3]string{"answer.kept", "answer.returned", "answer.accept"}, brief: true},
+	{from: "settle", armed: [3]string{"claim.delivered", "answer.stored", "claim-answer.rendered"}},
+	{from: "settle", armed: [3]string{"answer.stored:2", "answer.judged", "answer.posted"}, brief: true},
 	{from: "settle", armed: [3]string{"answer.committed", "answer.refused", "claim-answer.delivered"}},
 
 	// Prepared and changed are committed, but the operator sees no page; the third change is the first
 	// payment that is confirmed as received.
 	{from: "pay", armed: [3]string{"payment.prepared", "payment.sent", "payment.changed"}},
 	{from: "pay", armed: [3]string{"payment.rendered", "payment.announced", "payment.delivered"}},
-	{from: "pay", armed: [3]string{"inbox.taken:2", "payment.allocated", "payment.changed:3"}, brief: true},
+	{from: "pay", armed: [3]string{"inbox.taken:2", "payment.judged:3", "payment.changed:3"}, brief: true},
 	{from: "pay", armed: [3]string{"payment-answer.rendered", "payment.posted", "payment-answer.delivered"}},
-	{from: "pay", armed: [3]string{"payment.ordered", "inbox.taken", "payment.answered"}},
+	{from: "pay", armed: [3]string{"payment.stored", "inbox.taken", "payment.answered"}},
 }
 
 var eachCrash = flag.Bool("crash.each", false, "crash at each failpoint in a run of its own, in all three instances")

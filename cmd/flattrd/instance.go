@@ -66,6 +66,9 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 
 // work delivers and turns months until ctx ends.
 func (i *instance) work(ctx context.Context) error {
+	if err := i.fed.Start(ctx); err != nil {
+		return err
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- i.fed.Work(ctx) }()
 	ticks := time.NewTicker(time.Second)

@@ -39,6 +39,7 @@ type commands struct {
 	Export     exportCommand     `cmd:"" help:"Write the books for other programs."`
 	Audit      auditCommand      `cmd:"" help:"Prove the books from first facts, with code that shares nothing with the ledger. Reads only; a replica or a restored dump serves as well."`
 	Bench      benchCommand      `cmd:"" help:"Measure against limits taken in the same run."`
+	Simulate   simulateCommand   `cmd:"" help:"Run the protocol between instances in worlds that fail and lie, one from each seed."`
 	Admin      adminCommand      `cmd:"" help:"Things an operator does on the machine."`
 
 	Failpoint string `env:"FLATTRD_FAILPOINT" hidden:""`

@@ -25,6 +25,8 @@ type Weather struct {
 	Repeat  int           // how often a message may be delivered in all; 0 is once
 	Delay   time.Duration // at most, before each attempt
 
+	Restores bool // an instance may not know what it has said: what is refused for good is no fault
+
 	// Faults of the network itself, planted to show that a test would notice them.
 	Forget  bool // a lost attempt counts as delivered
 	Amnesia bool // a receiver doesn't know a flattr again whose Like it has had
@@ -41,6 +43,7 @@ type Network struct {
 	waiting []*parcel
 	told    int
 	tally   Tally
+	refused int          // for good
 	latest  map[pair]int // the newest message between two instances that has arrived
 	cut     sync.Map     // hosts out of reach
 	fate    atomic.Pointer[fate]
@@ -212,7 +215,9 @@ func (n *Network) try(p *parcel, mayFail bool) bool {
 	p.err = err
 	switch {
 	case outcome == federation.Stopped:
-		n.w.t.Errorf("refused for good: %s", p)
+		if n.refused++; !n.weather.Restores {
+			n.w.t.Errorf("refused for good: %s", p)
+		}
 		n.drop(p)
 	case outcome == federation.Done, f.lose && n.weather.Forget:
 		n.arrived(p)
@@ -284,6 +289,14 @@ func (n *Network) count(p *parcel, f fate, outcome federation.Outcome) {
 		n.tally.Behind++
 	}
 	n.latest[between] = max(n.latest[between], p.number)
+}
+
+// Undelivered says what is on its way, and what came of the last attempt.
+func (n *Network) Undelivered() (all []string) {
+	for _, p := range n.waiting {
+		all = append(all, p.String())
+	}
+	return all
 }
 
 func (p *parcel) String() string {

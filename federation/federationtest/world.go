@@ -17,7 +17,6 @@ import (
 
 	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/guard"
-	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
 	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
@@ -88,11 +87,10 @@ func (w *World) add(h Host) {
 		inst.Reciprocity = ledger.ReciprocityOff
 	}
 	i := &Instance{Name: h.Name, Instance: ledgertest.NewOn(w.t, ledgertest.DB(w.t), inst, w.Clock)}
+	i.Outbox.Archive = federation.Archive{}
 	w.must(giveKey(context.Background(), i.Pool, inst.ActorIRI(), w.Clock.Now()))
-	i.Server = federation.New(federation.Config{Ledger: i.Ledger, Pool: i.Pool, Client: w.Client(),
-		Web: vocab.Web{AllowHTTP: true}, Log: w.log, Version: "test"})
-	i.Handler = i.Server.Handler(http.NotFoundHandler())
-	w.handlers[host] = i.Handler
+	w.serveOn(i)
+	w.must(i.Server.Start(context.Background()))
 	w.instances = append(w.instances, i)
 }
 
@@ -168,6 +166,16 @@ func (w *World) Turn(at time.Time) {
 func (w *World) Quiet() {
 	w.t.Helper()
 	w.Network.quiet()
+}
+
+// Calm delivers for an hour what can be, in any order that the weather allows; what waits for something else goes on
+// waiting.
+func (w *World) Calm() {
+	w.t.Helper()
+	for range 12 {
+		w.Network.sweep()
+		w.Clock.Set(w.Clock.Now().Add(5 * time.Minute))
+	}
 }
 
 func (w *World) must(err error) {

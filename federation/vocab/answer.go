@@ -30,6 +30,7 @@ const (
 	Deleted      Reason = "deleted"       // Likes and lines
 	UnknownPayee Reason = "unknown-payee" // lines
 	NotReceived  Reason = "not-received"  // payments
+	InFlight     Reason = "in-flight"     // nettings: something of it is in an unanswered payment
 )
 
 var reasonGrammar = regexp.MustCompile(`^[a-z][a-z-]{0,63}$`)

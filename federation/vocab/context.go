@@ -39,11 +39,23 @@ const (
 	TermPaidAt         = NS + "paidAt"
 	TermAllocations    = NS + "allocations"
 	TermSums           = NS + "sums"
+	TermSequence       = NS + "sequence"
+	TermSeen           = NS + "seen"
+	TermReceivable     = NS + "receivable"
+	TermPayable        = NS + "payable"
+	TermRecords        = NS + "records"
+	TermReturned       = NS + "returned"
+	TermAnswer         = NS + "answer"
 
 	// PaymentType is the type of a payment between two instances (protocol §9).
 	PaymentType = NS + "Payment"
 	// TotalsType is the type of an instance's public sums of a month (protocol §12).
 	TotalsType = NS + "Totals"
+	// StatementType is the type of what one instance tells a peer that it has on record (protocol §9).
+	StatementType = NS + "Statement"
+	// OfferType is ActivityStreams'.
+	OfferType = asNS + "Offer"
+
 	// AgreementType and ProposalType are ValueFlows types (FEP-0837).
 	AgreementType = vfNS + "Agreement"
 	ProposalType  = vfNS + "Proposal"

@@ -55,6 +55,9 @@ var (
 
 	totalsContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:sums": literal("fl:sums")}}
 
+	statementContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:records": literal("fl:records"),
+		"fl:returned": literal("fl:returned"), "fl:answer": literal("fl:answer")}}
+
 	pageContext = []any{AS2, map[string]any{"Hashtag": "as:Hashtag"}}
 
 	actorContext = []any{

@@ -14,6 +14,10 @@ var (
 	referenceGrammar = regexp.MustCompile(`^[A-Za-z0-9/?:().,'+ -]{1,35}$`)
 )
 
+// Netting is the method by which both sides' claims pay each other, without a bank: the allocations of either side
+// add up to the amount (protocol §9).
+const Netting = "netting"
+
 // A Payment announces a transfer from one instance to another (protocol §9). It is
 // valid only with a proof by the payer's accounting key.
 type Payment struct {
@@ -148,6 +152,10 @@ func (p Payment) check() error {
 // checkAllocations: each amount is allocated once, and never more than is paid.
 func (p Payment) checkAllocations() error {
 	var total int64
+	sides := int64(1)
+	if p.Method == Netting && p.Amount <= MaxAmount/2 {
+		sides = 2
+	}
 	seen := map[string]bool{}
 	for i, a := range p.Allocations {
 		path := fmt.Sprintf("/fl:allocations/%d", i)
@@ -159,7 +167,7 @@ func (p Payment) checkAllocations() error {
 		}
 		seen[a.Claim] = true
 		sum, err := AddAmounts(total, a.Amount)
-		if err != nil || a.Amount == 0 || sum > p.Amount {
+		if err != nil || a.Amount == 0 || sum > p.Amount*sides {
 			return &Fault{Code: CodeTotal, Path: path + "/amount", Rule: "something, and in all at most the payment"}
 		}
 		total = sum
@@ -204,8 +212,8 @@ func RenderPaymentAnswer(a PaymentAnswer) ([]byte, error) {
 
 func (a PaymentAnswer) check() error {
 	switch {
-	case a.Verdict == Refused && a.Reason != NotReceived:
-		return &Fault{Code: CodeValue, Path: "/fl:reason", Rule: string(NotReceived)}
+	case a.Verdict == Refused && a.Reason != NotReceived && a.Reason != InFlight:
+		return &Fault{Code: CodeValue, Path: "/fl:reason", Rule: string(NotReceived) + ", or of a netting " + string(InFlight)}
 	case a.Verdict == Refused:
 		return nil
 	case a.Verdict != Accepted:

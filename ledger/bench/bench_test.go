@@ -20,6 +20,10 @@ type silent struct{}
 
 func (silent) Enqueue(context.Context, pgx.Tx, ...ledger.Message) error { return nil }
 
+func (silent) Keep(context.Context, pgx.Tx, ...ledger.Document) error { return nil }
+
+func (silent) Contents(context.Context, pgx.Tx, []string) (map[string]string, error) { return nil, nil }
+
 // TestSettle: a made-up month is in order before it is settled and after, and all that was reserved is
 // given. It takes several pieces of givers, two workers, and several claims.
 func TestSettle(t *testing.T) {

@@ -87,7 +87,7 @@ func normalOf(kind string) string {
 	switch kind {
 	case Bank, Receivable, Loss:
 		return "D"
-	case Suspense:
+	case Suspense, Recovery:
 		return "B"
 	}
 	return "C"

@@ -49,9 +49,10 @@ const (
 	Cause      = "cause"       // C: given to the instance's cause, which the operator pays
 	Fee        = "fee"         // C: kept by the instance of what its payees get
 	Loss       = "loss"        // D: left the bank without anybody's account to take it from
+	Recovery   = "recovery"    // B, of a peer: between what was signed before a restore and what the books say now
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss, Cause, Fee}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss, Cause, Fee, Recovery}
 
 // Account names one account of the books' currency.
 type Account struct {

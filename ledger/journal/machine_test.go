@@ -175,7 +175,7 @@ func normal(a journal.Account) byte {
 	switch a.Kind {
 	case journal.Bank, journal.Receivable:
 		return 'D'
-	case journal.Suspense:
+	case journal.Suspense, journal.Recovery:
 		return 'B'
 	}
 	return 'C'

@@ -6,6 +6,7 @@ package ledgertest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -44,7 +45,11 @@ func (c *Clock) Set(at time.Time) {
 
 // Outbox keeps messages in a table, in the ledger's own transaction, so that a rolled-back use case
 // tells nothing here either.
-type Outbox struct{ pool *pgxpool.Pool }
+type Outbox struct {
+	pool *pgxpool.Pool
+	// Archive keeps documents instead of this outbox, if it is set.
+	Archive ledger.Archive
+}
 
 // Enqueue stores messages.
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
@@ -55,6 +60,34 @@ func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Mess
 		}
 	}
 	return nil
+}
+
+// Keep stores documents in a table.
+func (o *Outbox) Keep(ctx context.Context, tx pgx.Tx, documents ...ledger.Document) error {
+	if o.Archive != nil {
+		return o.Archive.Keep(ctx, tx, documents...)
+	}
+	for _, d := range documents {
+		if _, err := tx.Exec(ctx, `insert into test_document (id, body) values ($1, $2) on conflict do nothing`, d.ID, d.Body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Contents are the digests of what is kept.
+func (o *Outbox) Contents(ctx context.Context, tx pgx.Tx, ids []string) (map[string]string, error) {
+	if o.Archive != nil {
+		return o.Archive.Contents(ctx, tx, ids)
+	}
+	found, err := tx.Query(ctx, `select id, encode(sha256(body), 'hex') from test_document where id = any($1)`, ids)
+	if err != nil {
+		return nil, err
+	}
+	contents := map[string]string{}
+	var id, content string
+	_, err = pgx.ForEachRow(found, []any{&id, &content}, func() error { contents[id] = content; return nil })
+	return contents, err
 }
 
 // Take removes and returns what was told since the last Take, oldest first.
@@ -83,6 +116,7 @@ type Instance struct {
 	Clock  *Clock
 	Op     ledger.Member // an operator
 	t      testing.TB
+	after  []func() // the test's end
 }
 
 // Option changes how New makes an instance.
@@ -126,14 +160,15 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 	box := &Outbox{pool: pool}
 	_, err := pool.Exec(ctx, `
 		create table if not exists test_outbox (
-		  id bigint generated always as identity, kind text not null, key text not null, recipient text not null)`)
+		  id bigint generated always as identity, kind text not null, key text not null, recipient text not null);
+		create table if not exists test_document (id text primary key, body bytea not null)`)
 	if err == nil {
 		err = ledger.Create(ctx, pool, inst, clock.Now())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ledger.Open(ctx, ledger.Options{Pool: pool, Now: clock.Now, Outbox: box})
+	l, err := openLedger(pool, clock, box)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +178,13 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 		t.Fatal(err)
 	}
 	i.Op = op
-	t.Cleanup(func() { i.MustCheck() })
+	t.Cleanup(func() { i.MustCheck(); i.end() })
 	return i
+}
+
+func openLedger(pool *pgxpool.Pool, clock *Clock, box *Outbox) (*ledger.Ledger, error) {
+	return ledger.Open(context.Background(), ledger.Options{Pool: pool, Now: clock.Now, Outbox: box,
+		Log: slog.New(slog.DiscardHandler)})
 }
 
 // MustCheck fails the test on any broken invariant, and on anything that the audit finds.

@@ -118,6 +118,12 @@ func (e *evidence) document(d *document) {
 	c, y := e.a.claimIRI[id], e.a.payIRI[id]
 	e.seen[d.id] = true
 	direction, peer := "", int64(0)
+	if p := e.a.statementOf(d.id); p != 0 { // kept where it was evidence: only its proof is checked
+		if by := e.peers[p]; by != nil {
+			e.proven(d.at(), []byte(d.body), by)
+		}
+		return
+	}
 	switch {
 	case c != nil:
 		direction, peer = c.direction, c.peer
@@ -140,6 +146,19 @@ func (e *evidence) document(d *document) {
 	if s := e.proven(d.at(), []byte(d.body), by); s != nil {
 		e.compare(d, s, by, c, y, answer)
 	}
+}
+
+// statementOf is the peer whose statement a document is by its id; 0: it is none.
+func (a *auditor) statementOf(id string) int64 {
+	if !strings.Contains(id, "/statements/"+a.inst.host+"/") {
+		return 0
+	}
+	for peer, p := range a.peers {
+		if p.host == authority(id) {
+			return peer
+		}
+	}
+	return 0
 }
 
 // proven verifies a document's proof; nil if it isn't by that signer's key.

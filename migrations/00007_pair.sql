@@ -1,0 +1,14 @@
+-- +goose Up
+
+-- owner: ledger
+-- How far we and a peer have talked by statements (protocol §9).
+create table standing (
+  peer bigint primary key references peer (id),
+  sent bigint not null default 0 check (sent >= 0),       -- our last sequence number
+  seen bigint not null default 0 check (seen >= 0),       -- the peer's highest
+  asked text not null default '',                         -- our last statement since we started
+  told_at timestamptz,                                    -- when we last made a statement
+  heard_at timestamptz,                                   -- when the peer's last one came
+  agreed_at timestamptz,                                  -- when both last had the same records
+  held_at timestamptz                                     -- reconcile first: nothing is signed for this peer since
+);
