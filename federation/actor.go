@@ -25,10 +25,14 @@ func (s *Server) instanceActor(r *http.Request) (answer, error) {
 		URL: s.inst.BaseURL + "/about", Inbox: id + "/inbox", Outbox: id + "/outbox",
 		Followers: id + "/followers", Following: id + "/following", SharedInbox: s.inst.BaseURL + "/inbox",
 		Implements: implements, Links: []vocab.Link{s.proposalLink()}}
-	if err := s.publishKeys(ctx, &a); err != nil {
+	err := s.publishKeys(ctx, &a)
+	if err != nil {
 		return answer{}, err
 	}
-	money, err := s.key(ctx, s.moneyKeyName())
+	if a.Rotations, err = s.rotations(ctx); err != nil {
+		return answer{}, err
+	}
+	money, err := s.moneyKey(ctx)
 	if err != nil {
 		return answer{}, err
 	}

@@ -50,11 +50,7 @@ func (s *Server) ownRefusal(ctx context.Context, c vocab.Claim) error {
 	if c.Supersedes == "" {
 		return nil
 	}
-	key, err := s.key(ctx, s.moneyKeyName())
-	if err != nil {
-		return err
-	}
-	if _, err := signature.VerifyProof(c.Refusal.Raw(), key.Public()); err != nil {
+	if err := s.ownProof(ctx, c.Refusal.Raw()); err != nil {
 		return &refusal{status: http.StatusUnprocessableEntity, code: "claim.refusal", kind: vocab.ProofInvalid,
 			detail: "the embedded Reject isn't ours: " + firstLine(err)}
 	}
@@ -208,28 +204,39 @@ func (s *Server) document1(ctx context.Context, id string) ([]byte, error) {
 }
 
 // proven returns the stored document of this id, or renders it, lays the accounting key's proof over
-// it, and stores that: what is sent is the same bytes every time, across restarts and upgrades.
+// it, and stores that: what is sent is the same bytes every time, across restarts and upgrades. A document with the proof
+// of a key that is retired by now is proved again, its content stays: nobody takes the old key's word for something new.
 func (s *Server) proven(ctx context.Context, id string, at time.Time, render func() ([]byte, error)) ([]byte, error) {
-	if body, err := s.document1(ctx, id); err == nil {
+	key, err := s.moneyKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	body, err := s.document1(ctx, id)
+	if err == nil && signature.ProofMethod(body) == key.ID {
 		return body, nil
 	}
-	plain, err := render()
+	plain, again := []byte(nil), err == nil
+	if again {
+		plain, err = withoutProof(body)
+		at = s.ledger.Now()
+	} else {
+		plain, err = render()
+	}
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.key(ctx, s.moneyKeyName())
-	if err != nil {
+	if body, err = signature.Prove(plain, key, at); err != nil {
 		return nil, err
 	}
-	body, err := signature.Prove(plain, key, at)
-	if err != nil {
-		return nil, err
+	if again {
+		_, err = s.pool.Exec(ctx, `update document set body = $2 where id = $1`, id, string(body))
+	} else {
+		var content string
+		if content, err = contentOf(body); err == nil {
+			_, err = s.pool.Exec(ctx, keepDocument, id, string(body), content, true, s.ledger.Now())
+		}
 	}
-	content, err := contentOf(body)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := s.pool.Exec(ctx, keepDocument, id, string(body), content, true, s.ledger.Now()); err != nil {
 		return nil, err
 	}
 	return s.document1(ctx, id)

@@ -235,6 +235,9 @@ func (s *Server) writePayment(ctx context.Context, m ledger.Message) (letter, er
 
 // money makes the letter of a document with a proof, from the instance actor to the peer's.
 func (s *Server) money(ctx context.Context, p ledger.Peer, id string, at time.Time, render func() ([]byte, error)) (letter, error) {
+	if p.KeyHeldAt != nil {
+		return letter{}, fmt.Errorf("%s: %w", p.Host, errKeyHeld)
+	}
 	body, err := s.proven(ctx, id, at, render)
 	return letter{body: body, inbox: p.Inbox, as: rsaKey(s.inst.ActorIRI())}, err
 }

@@ -35,6 +35,17 @@ func Evidence(ctx context.Context, pool *pgxpool.Pool, host string) ([]Kept, err
 	return pgx.CollectRows(found, pgx.RowToStructByPos[Kept])
 }
 
+// EvidenceOf lists what is kept of claims and payments, by their ids: what was said and what was answered.
+func EvidenceOf(ctx context.Context, pool *pgxpool.Pool, ids []string) ([]Kept, error) {
+	found, err := pool.Query(ctx, `
+		select id, sent, created_at from document
+		where id = any($1) or id = any(select i || '#answer' from unnest($1) i) order by created_at, id`, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, pgx.RowToStructByPos[Kept])
+}
+
 // KeptDocument is a kept document's bytes; ledger.ErrNotFound.
 func KeptDocument(ctx context.Context, pool *pgxpool.Pool, id string) ([]byte, error) {
 	var body string
@@ -116,29 +127,41 @@ func (p *Proven) claim(doc, lines []byte) error {
 	return err
 }
 
-// KeyOf finds the key that a document names among those that are kept: the peers' accounting keys and our own.
+// KeyOf finds the key that a document names among those that are kept: all that peers have had for their money, and our
+// own, retired ones too. Where two keys had one name, it is the one that proves the document.
 // ledger.ErrNotFound.
 func KeyOf(ctx context.Context, pool *pgxpool.Pool, l *ledger.Ledger, doc []byte) (multikey string, err error) {
 	method := signature.ProofMethod(doc)
-	if id, err := url.Parse(method); err == nil {
-		if p, err := l.Peer(ctx, id.Host); err == nil && p.AccountingKeyID == method && method != "" {
-			return p.AccountingKey, nil
+	own, err := OwnAccountingKeys(ctx, pool, l)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range own {
+		if k.ID == method {
+			return k.Multikey, nil
 		}
 	}
-	actor := l.Instance().ActorIRI()
-	var text string
-	err = pool.QueryRow(ctx, `
-		select private_pem from actor_key where actor = $1 and purpose = 'accounting' and $1 || $2 = $3`,
-		actor, accountingKey, method).Scan(&text)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", fmt.Errorf("%w: the key %q isn't known here: name it with --key", ledger.ErrNotFound, method)
+	id, err := url.Parse(method)
+	if err != nil {
+		id = &url.URL{}
 	}
+	keys, err := l.PeerKeys(ctx, id.Host)
 	if err != nil {
 		return "", err
 	}
-	key, err := signature.ParsePrivatePEM(method, actor, text)
-	if err != nil {
-		return "", err
+	for _, k := range keys {
+		if k.KeyID != method {
+			continue
+		}
+		multikey = k.Key
+		if key, err := signature.ParseMultikey(method, "", k.Key); err == nil {
+			if _, err := signature.VerifyProof(doc, key); err == nil {
+				return multikey, nil
+			}
+		}
 	}
-	return key.Public().Multikey()
+	if multikey == "" {
+		err = fmt.Errorf("%w: the key %q isn't known here: name it with --key", ledger.ErrNotFound, method)
+	}
+	return multikey, err
 }

@@ -62,10 +62,13 @@ func New(c Config) *Server {
 // statements to be compared (ledger.Started). To call before anything is delivered or settled.
 func (s *Server) Start(ctx context.Context) error {
 	me := s.inst.ActorIRI()
-	for _, n := range []keyName{rsaKey(me), edKey(me), s.moneyKeyName()} {
+	for _, n := range []keyName{rsaKey(me), edKey(me)} {
 		if _, err := s.key(ctx, n); err != nil {
 			return err
 		}
+	}
+	if _, err := s.moneyKey(ctx); err != nil {
+		return err
 	}
 	return s.ledger.Started(ctx)
 }

@@ -27,13 +27,13 @@ type stage struct {
 }
 
 // setStage makes the cast of a plan.
-func setStage(t testing.TB, p plan, weather federationtest.Weather) *stage {
+func setStage(t testing.TB, p plan, weather federationtest.Weather, options ...func(*ledger.Options)) *stage {
 	t.Helper()
 	s := &stage{t: t, members: map[string]ledger.Member{}, things: map[string]string{}}
 	s.World = federationtest.New(t, weather,
-		federationtest.Host{Name: "a", Reciprocity: p.policies["a"]},
-		federationtest.Host{Name: "b", Reciprocity: p.policies["b"]},
-		federationtest.Host{Name: "c", Reciprocity: p.policies["c"]})
+		federationtest.Host{Name: "a", Reciprocity: p.policies["a"], Options: options},
+		federationtest.Host{Name: "b", Reciprocity: p.policies["b"], Options: options},
+		federationtest.Host{Name: "c", Reciprocity: p.policies["c"], Options: options})
 	s.fan = s.Stranger("fan")
 	for _, who := range p.people {
 		m := s.Member(who.host, who.name)

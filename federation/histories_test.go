@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fedflattr/flattrd/federation/federationtest"
+	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
 
 var (
@@ -116,7 +117,7 @@ type account struct {
 // be in order, whatever the weather was.
 func tell(t testing.TB, p plan, weather federationtest.Weather) account {
 	t.Helper()
-	s := setStage(t, p, weather)
+	s := setStage(t, p, weather, ledgertest.NoNetting) // when that comes depends on the weather
 	defer s.Close()
 	a := account{said: s.play(p, weather != federationtest.Weather{}), lines: map[string][]string{}}
 	for _, i := range s.Instances() {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fedflattr/flattrd/federation/signature"
+	"github.com/fedflattr/flattrd/federation/vocab"
 )
 
 // keyName names one key of one of our actors.
@@ -15,15 +16,14 @@ type keyName struct{ actor, purpose, kind string }
 
 // Fragments of our key ids.
 const (
-	mainKey       = "#main-key"       // RSA: draft-cavage
-	ed25519Key    = "#ed25519-key"    // RFC 9421 and proofs (FEP-521a)
-	accountingKey = "#accounting-key" // money (protocol §2)
+	mainKey    = "#main-key"    // RSA: draft-cavage
+	ed25519Key = "#ed25519-key" // RFC 9421 and proofs (FEP-521a)
 )
 
 func (n keyName) id() string {
 	switch {
 	case n.purpose == "accounting":
-		return n.actor + accountingKey
+		return vocab.AccountingKeyID(n.actor, 1)
 	case n.kind == "rsa":
 		return n.actor + mainKey
 	}
@@ -33,6 +33,26 @@ func (n keyName) id() string {
 func rsaKey(actor string) keyName       { return keyName{actor, "main", "rsa"} }
 func edKey(actor string) keyName        { return keyName{actor, "main", "ed25519"} }
 func (s *Server) moneyKeyName() keyName { return keyName{s.inst.ActorIRI(), "accounting", "ed25519"} }
+
+// moneyKey is our accounting key that isn't retired. It is read each time: another process may rotate it.
+func (s *Server) moneyKey(ctx context.Context) (signature.PrivateKey, error) {
+	for {
+		var n int32
+		var text string
+		err := s.pool.QueryRow(ctx, `
+			select n, private_pem from actor_key where actor = $1 and purpose = 'accounting' and retired_at is null`,
+			s.inst.ActorIRI()).Scan(&n, &text)
+		if err == nil {
+			return signature.ParsePrivatePEM(vocab.AccountingKeyID(s.inst.ActorIRI(), n), s.inst.ActorIRI(), text)
+		}
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = s.makeKey(ctx, s.moneyKeyName())
+		}
+		if err != nil {
+			return signature.PrivateKey{}, fmt.Errorf("accounting key: %w", err)
+		}
+	}
+}
 
 // key returns a key of ours, making it on first need. Of two processes that make it at once, the
 // first to commit wins and both use that one.
@@ -61,7 +81,7 @@ func (s *Server) key(ctx context.Context, n keyName) (signature.PrivateKey, erro
 func (s *Server) readKey(ctx context.Context, n keyName) (signature.PrivateKey, error) {
 	var text string
 	if err := s.pool.QueryRow(ctx, `
-		select private_pem from actor_key where actor = $1 and purpose = $2 and kind = $3`,
+		select private_pem from actor_key where actor = $1 and purpose = $2 and kind = $3 and retired_at is null`,
 		n.actor, n.purpose, n.kind).Scan(&text); err != nil {
 		return signature.PrivateKey{}, err
 	}
@@ -89,7 +109,7 @@ func (s *Server) makeKey(ctx context.Context, n keyName) error {
 
 // AccountingFingerprint is what this instance's operator reads to another's, to have the key confirmed.
 func (s *Server) AccountingFingerprint(ctx context.Context) (string, error) {
-	key, err := s.key(ctx, s.moneyKeyName())
+	key, err := s.moneyKey(ctx)
 	if err != nil {
 		return "", err
 	}

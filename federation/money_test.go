@@ -259,7 +259,7 @@ func otherKey(t testing.TB, id, owner string) signature.PrivateKey {
 }
 
 // TestPinned: a peer's accounting key is pinned when it is first met. A new one that the document
-// publishes later counts for nothing, and what the old one signs still does.
+// publishes later counts for nothing, and holds what the old one signs until an operator has decided.
 func TestPinned(t *testing.T) {
 	t.Parallel()
 	to := newTown(t)
@@ -284,10 +284,14 @@ func TestPinned(t *testing.T) {
 	text, err := peer.Accounting.Public().Multikey()
 	to.must(err)
 	peer.Document.AssertionMethods = []vocab.Multikey{{ID: old.ID, Controller: peer.Actor, Multibase: text}}
-	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 2, 100))); got != "401 proof-invalid claim.proof" {
+	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 2, 100))); got != "403 actor-not-authorized peer.key-held" {
 		t.Errorf("the new key: %s", got)
 	}
 	peer.Accounting = old
+	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 2, 100))); got != "403 actor-not-authorized peer.key-held" {
+		t.Errorf("the pinned key, while another is held: %s", got)
+	}
+	to.must(to.b.KeepPeerKey(context.Background(), to.b.Op.ID, peer.Host, text, "they say it was a mistake"))
 	if got := problem(t, peer.Post(to.inbox(), claimBy(t, to, peer, 2, 100))); got != "202" {
 		t.Errorf("the pinned key: %s", got)
 	}

@@ -22,11 +22,9 @@ func (s *Server) meet(ctx context.Context, host string) (ledger.Peer, error) {
 	if err != nil {
 		return ledger.Peer{}, fmt.Errorf("meet %s: %w", host, err)
 	}
-	for _, k := range a.AssertionMethods {
-		if k.ID == a.ID+accountingKey && k.Controller == a.ID {
-			return s.ledger.PinPeer(ctx, ledger.PeerIdentity{Host: host, Actor: a.ID, Inbox: a.Inbox,
-				AccountingKey: k.Multibase, AccountingKeyID: k.ID})
-		}
+	if k, ok := a.AccountingKey(); ok {
+		return s.ledger.PinPeer(ctx, ledger.PeerIdentity{Host: host, Actor: a.ID, Inbox: a.Inbox,
+			AccountingKey: k.Multibase, AccountingKeyID: k.ID})
 	}
 	return ledger.Peer{}, fmt.Errorf("meet %s: %s has no accounting key", host, a.ID)
 }
@@ -66,23 +64,34 @@ func (s *Server) moneySender(ctx context.Context, m message) (ledger.Peer, error
 	if m.actor != p.Actor {
 		return p, refuse(http.StatusForbidden, "peer.actor", vocab.ActorNotAuthorized, "actor must be the instance actor %s", p.Actor)
 	}
-	key, err := signature.ParseMultikey(p.AccountingKeyID, p.Actor, p.AccountingKey)
-	if err != nil {
-		return p, err
+	method := signature.ProofMethod(m.Raw())
+	if method != p.AccountingKeyID || p.KeyHeldAt != nil || !proves(p, m.Raw()) {
+		if p, err = s.keyNow(ctx, p, method); err != nil {
+			return p, err
+		}
 	}
-	if _, err := signature.VerifyProof(m.Raw(), key); err != nil {
-		return p, s.badProof(ctx, m, p, err)
-	}
-	return p, nil
+	return p, s.checkProof(p, m)
 }
 
-// badProof tells a wrong proof from a changed key: the latter holds money until operators have
-// talked, and says so.
-func (s *Server) badProof(ctx context.Context, m message, p ledger.Peer, err error) error {
-	if method := signature.ProofMethod(m.Raw()); method != "" && method != p.AccountingKeyID {
-		s.event(ctx, "peer.key-changed", "host", p.Host, "pinned", p.AccountingKeyID, "named", method)
+// proves tells whether a document has a proof by a peer's pinned accounting key.
+func proves(p ledger.Peer, doc []byte) bool {
+	key, err := signature.ParseMultikey(p.AccountingKeyID, p.Actor, p.AccountingKey)
+	if err == nil {
+		_, err = signature.VerifyProof(doc, key)
 	}
-	return &refusal{status: http.StatusUnauthorized, code: "claim.proof", kind: vocab.ProofInvalid, detail: firstLine(err)}
+	return err == nil
+}
+
+// checkProof holds a message to the pinned accounting key.
+func (s *Server) checkProof(p ledger.Peer, m message) error {
+	key, err := signature.ParseMultikey(p.AccountingKeyID, p.Actor, p.AccountingKey)
+	if err != nil {
+		return err
+	}
+	if _, err := signature.VerifyProof(m.Raw(), key); err != nil {
+		return &refusal{status: http.StatusUnauthorized, code: "claim.proof", kind: vocab.ProofInvalid, detail: firstLine(err)}
+	}
+	return nil
 }
 
 // agreementIRI is the id of our final agreement about a peer's claim.

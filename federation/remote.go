@@ -77,7 +77,7 @@ func asActor(doc vocab.Document) (remote, error) {
 	a, err := vocab.ParseActor(doc)
 	return remote{fresh: true, Actor: vocab.Actor{ID: a.ID, Type: a.Type, PreferredUsername: a.PreferredUsername, Name: a.Name,
 		Inbox: a.Inbox, PublicKeys: a.PublicKeys, AssertionMethods: a.AssertionMethods, AcceptsFlattrs: a.AcceptsFlattrs,
-		Implements: slices.DeleteFunc(a.Implements, func(f vocab.Feature) bool { return f.Href != vocab.V1 })}}, err
+		Rotations: a.Rotations, Implements: slices.DeleteFunc(a.Implements, func(f vocab.Feature) bool { return f.Href != vocab.V1 })}}, err
 }
 
 // size is about how many bytes an actor takes.
@@ -88,6 +88,9 @@ func (a remote) size() int {
 	}
 	for _, k := range a.AssertionMethods {
 		n += len(k.ID) + len(k.Controller) + len(k.Multibase)
+	}
+	for _, r := range a.Rotations {
+		n += len(r.Raw())
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package federation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -40,7 +41,10 @@ func (s *Server) writeStatement(ctx context.Context, m ledger.Message) (l letter
 
 // sealed makes the letter of a document that isn't kept, with a proof of this moment.
 func (s *Server) sealed(ctx context.Context, p ledger.Peer, plain []byte) (letter, error) {
-	key, err := s.key(ctx, s.moneyKeyName())
+	if p.KeyHeldAt != nil {
+		return letter{}, fmt.Errorf("%s: %w", p.Host, errKeyHeld)
+	}
+	key, err := s.moneyKey(ctx)
 	if err != nil {
 		return letter{}, err
 	}
@@ -98,13 +102,13 @@ func (s *Server) writeReturn(ctx context.Context, m ledger.Message) (letter, err
 	}
 	v := vocab.Return{ID: s.inst.BaseURL + "/returns/" + p.Host + "/" + uuid.NewString(), Actor: s.inst.ActorIRI(), To: p.Actor,
 		Published: s.ledger.Now(), Object: m.Key}
-	if v.Returned, err = s.keptDocument(ctx, m.Key); errors.Is(err, pgx.ErrNoRows) {
+	if v.Returned, err = s.returnable(ctx, m.Key); errors.Is(err, pgx.ErrNoRows) {
 		return letter{}, errPointless
 	}
 	if err != nil {
 		return letter{}, err
 	}
-	if v.Answer, err = s.keptDocument(ctx, m.Key+"#answer"); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	if v.Answer, err = s.returnable(ctx, m.Key+"#answer"); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return letter{}, err
 	}
 	plain, err := vocab.RenderReturn(v)
@@ -114,12 +118,26 @@ func (s *Server) writeReturn(ctx context.Context, m ledger.Message) (letter, err
 	return s.sealed(ctx, p, plain)
 }
 
-func (s *Server) keptDocument(ctx context.Context, id string) (vocab.Document, error) {
+// returnable is a kept document, and if we have made it, with a proof by our present key: an old one's is taken of what
+// its recipient made itself only (protocol §2).
+func (s *Server) returnable(ctx context.Context, id string) (vocab.Document, error) {
 	body, err := s.document1(ctx, id)
 	if err != nil {
 		return vocab.Document{}, err
 	}
+	if d, err := vocab.Decode(body); err != nil || !s.made(d) {
+		return d, err
+	}
+	if body, err = s.proven(ctx, id, s.ledger.Now(), func() ([]byte, error) { return nil, pgx.ErrNoRows }); err != nil {
+		return vocab.Document{}, err
+	}
 	return vocab.Decode(body)
+}
+
+// made tells whether a document is ours.
+func (s *Server) made(d vocab.Document) bool {
+	actor, err := d.Ref("actor")
+	return err == nil && actor == s.inst.ActorIRI()
 }
 
 // receiveReturn takes back what a peer says that we lack. What we have made ourselves is proven by our own
@@ -163,12 +181,7 @@ func (s *Server) provenBy(ctx context.Context, p ledger.Peer, d vocab.Document) 
 	}
 	switch actor {
 	case s.inst.ActorIRI():
-		key, err := s.key(ctx, s.moneyKeyName())
-		if err != nil {
-			return false, err
-		}
-		_, err = signature.VerifyProof(d.Raw(), key.Public())
-		return true, asProofFault(err)
+		return true, asProofFault(s.ownProof(ctx, d.Raw()))
 	case p.Actor:
 		key, err := signature.ParseMultikey(p.AccountingKeyID, p.Actor, p.AccountingKey)
 		if err != nil {

@@ -27,7 +27,7 @@ func (s *Server) totals(r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	key, err := s.key(r.Context(), s.moneyKeyName())
+	key, err := s.moneyKey(r.Context())
 	if err != nil {
 		return answer{}, err
 	}

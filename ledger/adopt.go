@@ -104,6 +104,9 @@ func refuseAs(lines []ClaimLine, refusals []Refusal) {
 		if reason := why[lines[i].Payee]; reason != "" {
 			lines[i].Refused = &reason
 		}
+		if why[lines[i].Payee] == "unknown-payee" { // whoever has the name since then isn't meant
+			lines[i].Member = nil
+		}
 	}
 }
 
@@ -166,7 +169,7 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		if err != nil {
 			return err
 		}
-		for _, key := range []string{"claims of ", "claims for "} {
+		for _, key := range []string{"claims of ", "claims for ", paymentsWith} {
 			if err := tx.lockID(ctx, key+host); err != nil {
 				return err
 			}
@@ -181,6 +184,13 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		}
 		if err := w.store(ctx, d); err != nil {
 			return err
+		}
+		if len(d.Post) > 1 && (d.Post[0].Kind == pair.Reserve || d.Post[0].Kind == pair.NetHold) {
+			reserved := d // only what is in the books can be posted
+			reserved.Post, d.Post = d.Post[:1], d.Post[1:]
+			if err := w.post(ctx, reserved); err != nil {
+				return err
+			}
 		}
 		if err := w.post(ctx, d); err != nil {
 			return err

@@ -23,11 +23,12 @@ const expectedTransfers = `
 	union all select 'line', l.id, 'single', 'receivable', c.peer, case when l.member is null then 'recovery' else 'announced' end,
 	  coalesce(l.member, c.peer), l.amount
 	  from claim_line l join claim c on c.id = l.claim where c.direction = 'in' and c.state in ('accepted', 'confirmed')
-	union all select y.kind, id, 'pending', 'payable', peer, y.by, y.owner, amount from ` + paying + ` where direction = 'out'
+	union all select y.kind, id, 'pending', 'payable', peer, y.by, y.owner, case when adopted then least(amount, received) else amount end
+	  from ` + paying + ` where direction = 'out' and not (adopted and state = 'not_received')
 	union all select y.kind, id, 'post', 'payable', peer, y.by, y.owner, least(amount, received)
 	  from ` + paying + ` where direction = 'out' and state = 'confirmed'
 	union all select y.kind, id, 'void', 'payable', peer, y.by, y.owner, amount
-	  from ` + paying + ` where direction = 'out' and state in ('not_received', 'cancelled')
+	  from ` + paying + ` where direction = 'out' and state in ('not_received', 'cancelled') and not adopted
 	union all select 'netting', id, 'single', 'payable', peer, 'receivable', peer, amount
 	  from payment where direction = 'in' and state = 'confirmed' and method = 'netting'
 	union all select 'payment_short', id, 'single', 'suspense', 0, 'bank', 0, amount - received
@@ -36,8 +37,21 @@ const expectedTransfers = `
 	  from payment where direction = 'in' and state = 'confirmed' and method <> 'netting'
 	union all select 'receipt_excess', id, 'single', 'bank', 0, 'peer_credit', peer, received - amount
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
-	union all select 'allocation', a.id, 'single', 'announced', l.member, case when a.member is null then 'cause' else 'earned' end, coalesce(a.member, 0), a.amount
-	  from line_allocation a join claim_line l on l.id = a.line where l.member is not null
+	union all select 'allocation', a.id, 'single', 'announced', l.member, case when a.member is null then 'cause' else 'earned' end,
+	  coalesce(a.member, 0), a.amount - a.repaid
+	  from line_allocation a join claim_line l on l.id = a.line where a.amount > a.repaid and l.member is not null
+	union all select 'repayment', a.id, 'single', 'announced', l.member, 'advance', c.peer, a.repaid
+	  from line_allocation a join claim_line l on l.id = a.line join claim c on c.id = l.claim where a.repaid > 0
+	union all select 'reinstatement', a.id, 'single', 'receivable', c.peer, 'announced', l.member, a.reinstated
+	  from line_allocation a join claim_line l on l.id = a.line join claim c on c.id = l.claim where a.reinstated > 0
+	union all select 'advance_recovery', a.id, 'single', 'advance', c.peer, 'loss', 0, a.recovered
+	  from line_allocation a join claim_line l on l.id = a.line join claim c on c.id = l.claim where a.recovered > 0
+	union all select 'advance', a.id, 'single', 'advance', c.peer, 'earned', l.member, a.amount
+	  from line_advance a join claim_line l on l.id = a.line join claim c on c.id = l.claim
+	union all select 'write_off', a.id, 'single', 'announced', l.member, 'receivable', o.peer, a.amount
+	  from write_off_line a join write_off o on o.id = a.write_off join claim_line l on l.id = a.line where o.state = 'confirmed'
+	union all select 'advance_loss', a.id, 'single', 'loss', 0, 'advance', o.peer, a.lost
+	  from write_off_line a join write_off o on o.id = a.write_off where o.state = 'confirmed' and a.lost > 0
 	union all select 'fee', id, 'single', 'earned', member, 'fee', 0, amount from fee where amount > 0
 	union all select 'donation', id, 'single', case source when 'unused' then 'clearing' else source end, coalesce(member, 0),
 	  case when cause is null then 'cause' else 'earned' end, coalesce(cause, 0), amount from donation
@@ -86,18 +100,19 @@ var invariants = []struct{ code, sql string }{
 		    else format('%s %s calls for %s of %s to %s of %s: %s', b.name, ref, e.dk, e.d, e.ck, e.c, e.amount) end as row
 		from e full join t using (kind, ref, phase)
 		cross join lateral (select case when kind = 'budget' then 'reservation' when kind = 'return' then 'share_return'
-		  when kind = 'line' then 'claim_line' when kind = 'allocation' then 'line_allocation'
+		  when kind = 'line' then 'claim_line' when kind in ('allocation', 'repayment', 'reinstatement', 'advance_recovery') then 'line_allocation'
+		  when kind = 'advance' then 'line_advance' when kind in ('write_off', 'advance_loss') then 'write_off_line'
 		  when kind like 'payment%' or kind like 'receipt%' or kind = 'netting' then 'payment' when kind in ('refund', 'payout') then 'withdrawal'
 		  when kind in ('adoption', 'recovery') then 'claim' when kind in ('chargeback', 'loss') then 'reversal' else kind end as name) b
 		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
 	{"account-owner", `
 		select format('account %s (%s of %s): no such owner', a.id, a.kind, a.owner) as row from account a
 		where not case when a.kind in ('means', 'earned', 'announced') then exists (select from member m where m.id = a.owner)
-		  when a.kind in ('payable', 'receivable', 'peer_credit', 'recovery') then exists (select from peer p where p.id = a.owner)
+		  when a.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance') then exists (select from peer p where p.id = a.owner)
 		  else a.owner = 0 end`},
 	{"account-normal", `
 		select format('account %s (%s of %s): normal is %s', a.id, a.kind, a.owner, a.normal) as row from account a
-		where a.normal <> case when a.kind in ('bank', 'receivable', 'loss') then 'D' when a.kind in ('suspense', 'recovery') then 'B' else 'C' end`},
+		where a.normal <> case when a.kind in ('bank', 'receivable', 'advance', 'loss') then 'D' when a.kind in ('suspense', 'recovery') then 'B' else 'C' end`},
 	{"pending-link", `
 		select format('transfer %s/%s', t.id, t.batch) as row from transfer t ` + ofPending + `
 		where t.phase in ('post', 'void') and (p.id is null
@@ -152,11 +167,12 @@ var invariants = []struct{ code, sql string }{
 		  select f.*, ` + feeRate("f.period") + `::bigint as rate, lag(f.gross, 1, 0::bigint) over (partition by f.member, f.period order by f.gross) as before
 		  from fee f)
 		select format('fee %s (member %s, %s): %s of %s, for %s', r.id, r.member, r.period, r.amount, r.gross,
-		  coalesce('earning ' || r.earning, 'line_allocation ' || r.allocation)) as row
+		  coalesce('earning ' || r.earning, 'line_allocation ' || r.allocation, 'line_advance ' || r.advance)) as row
 		from rate r left join earning e on e.id = r.earning left join line_allocation a on a.id = r.allocation
-		left join claim_line l on l.id = a.line and l.member = a.member left join claim c on c.id = l.claim
+		left join line_advance v on v.id = r.advance
+		left join claim_line l on l.id = coalesce(a.line, v.line) and l.member = coalesce(a.member, l.member) left join claim c on c.id = l.claim
 		where (r.member, r.period, r.gross - r.before)
-		    is distinct from (coalesce(e.member, l.member), coalesce(e.period, c.period), coalesce(e.amount, a.amount))
+		    is distinct from (coalesce(e.member, l.member), coalesce(e.period, c.period), coalesce(e.amount, a.amount - a.repaid, v.amount))
 		  or r.rate = 0 or r.amount <> ` + feeSQL("r.gross", "r.rate") + ` - ` + feeSQL("r.before", "r.rate") + `
 		union all
 		select format('earning %s has no fee', e.id) from earning e
@@ -164,7 +180,11 @@ var invariants = []struct{ code, sql string }{
 		union all
 		select format('line_allocation %s has no fee', a.id)
 		from line_allocation a join claim_line l on l.id = a.line and l.member = a.member join claim c on c.id = l.claim
-		where ` + feeRate("c.period") + ` > 0 and not exists (select from fee f where f.allocation = a.id)`},
+		where ` + feeRate("c.period") + ` > 0 and a.amount > a.repaid and not exists (select from fee f where f.allocation = a.id)
+		union all
+		select format('line_advance %s has no fee', v.id)
+		from line_advance v join claim_line l on l.id = v.line join claim c on c.id = l.claim
+		where ` + feeRate("c.period") + ` > 0 and not exists (select from fee f where f.advance = v.id)`},
 	// What no flattr took of a month whose policy is so went to the cause.
 	{"donation", `
 		select format('donation %s of %s: %s, want %s (settlement %s)', coalesce(d.id, 0), coalesce(d.period, s.period), coalesce(d.amount, 0),
@@ -295,7 +315,10 @@ var invariants = []struct{ code, sql string }{
 		    when l.refused = 'deleted' then not c.adopted and m.deleted_at is null
 		    when l.refused is not null then true
 		    else not c.adopted and (l.member is null or m.deleted_at < c.answered_at - interval '1 minute')
-		      and (select count(*) from claim_line r where r.claim = c.id and r.refused is not null) < 200 end`},
+		      and (select count(*) from claim_line r where r.claim = c.id and r.refused is not null) < 200 end
+		  -- of what our own answer took before a restore, only those may be nobody's who aren't here
+		  or c.direction = 'in' and c.adopted and l.member is null and l.refused is distinct from 'unknown-payee' and exists (
+		    select from member k where i.base_url || '/users/' || k.name = l.payee and k.created_at < c.created_at - interval '1 minute')`},
 	{"claim-confirmed", `
 		select format('claim %s is %s with %s of %s paid', c.id, c.state, c.paid, c.amount) as row from (` + claimQuery + `) c
 		where c.allocated > c.amount or c.paid > c.amount
@@ -327,10 +350,12 @@ var invariants = []struct{ code, sql string }{
 		where (y.direction = 'out') <> (y.iri = i.base_url || '/payments/' || y.reference)
 		  or (y.direction = 'out') <> (y.content = '')`},
 	{"line-allocations", `
-		select format('line_allocation rows of payment %s, claim %s', coalesce(a.payment, x.payment), coalesce(a.claim, x.claim)) as row
+		select format('payment %s, claim %s: confirmed %s, its lines have %s (%s)', coalesce(a.payment, x.payment), coalesce(a.claim, x.claim),
+		  coalesce(a.confirmed, 0), coalesce(x.sum, 0), coalesce(x.names, 'no line_allocation')) as row
 		from (select a.payment, a.claim, a.confirmed from payment_allocation a join payment y on y.id = a.payment
 		        join claim c on c.id = a.claim where c.direction = 'in' and a.confirmed > 0) a
-		full join (select payment, claim, sum(amount) as sum from line_allocation group by payment, claim) x
+		full join (select payment, claim, sum(amount) as sum, string_agg('line_allocation ' || id, ', ' order by id) as names
+		  from line_allocation group by payment, claim) x
 		  on x.payment = a.payment and x.claim = a.claim
 		where a.confirmed is distinct from x.sum
 		union all
@@ -349,11 +374,57 @@ var invariants = []struct{ code, sql string }{
 		  where c.direction = 'out' and c.state = 'refused' group by c.peer) w on w.peer = p.id -- waits for its successor
 		where coalesce(a.credits_posted - a.debits_posted, 0) <> coalesce(c.sum, 0) + coalesce(w.sum, 0)
 		union all
-		select format('account of peer %s: receivable %s, claims %s', p.host, coalesce(a.debits_posted - a.credits_posted, 0), coalesce(c.sum, 0))
+		select format('account of peer %s: receivable %s, claims %s, written off %s', p.host, coalesce(a.debits_posted - a.credits_posted, 0),
+		  coalesce(c.sum, 0), coalesce(w.sum, 0))
 		from peer p left join account a on a.kind = 'receivable' and a.owner = p.id
 		left join (select peer, sum(amount - paid) as sum from (` + claimQuery + `) c
 		  where direction = 'in' and state in ('accepted', 'confirmed') group by peer) c on c.peer = p.id
-		where coalesce(a.debits_posted - a.credits_posted, 0) <> coalesce(c.sum, 0)`},
+		left join (select peer, sum(written) as sum from (` + standings + `) s group by peer) w on w.peer = p.id
+		where coalesce(a.debits_posted - a.credits_posted, 0) <> coalesce(c.sum, 0) - coalesce(w.sum, 0)
+		union all
+		select format('account of peer %s: advance %s, lines %s', p.host, coalesce(a.debits_posted - a.credits_posted, 0), coalesce(s.sum, 0))
+		from peer p left join account a on a.kind = 'advance' and a.owner = p.id
+		left join (select peer, sum(advanced - lost) as sum from (` + standings + `) s group by peer) s on s.peer = p.id
+		where coalesce(a.debits_posted - a.credits_posted, 0) <> coalesce(s.sum, 0)`},
+	// What is advanced and written off of a line is within what isn't paid of it; a line is written off whole.
+	{"line-standing", `
+		select format('claim_line %s (%s): open %s, advanced %s, written off %s, lost %s', s.id, coalesce(n.names, 'no rows'), s.open,
+		  s.advanced, s.written, s.lost) as row
+		from (` + standings + `) s left join lateral (select string_agg(name, ', ') as names from (
+		  select 'line_allocation ' || id as name from line_allocation where line = s.id
+		  union all select 'line_advance ' || id from line_advance where line = s.id
+		  union all select 'write_off_line ' || id from write_off_line where line = s.id) x) n on true
+		where s.advanced < 0 or s.advanced > s.open or s.written not in (0, s.open) or s.lost <> least(s.advanced, s.written)
+		union all
+		select format('line_advance %s (advance %s): a line of another claim, or of one that isn''t accepted', a.id, a.advance)
+		from line_advance a left join advance v on v.id = a.advance left join claim_line l on l.id = a.line left join claim c on c.id = l.claim
+		where (c.id, c.direction, c.answer) is distinct from (v.claim, 'in', 'accept')
+		union all
+		select format('write_off_line %s (write_off %s): a line of another peer, or of a claim that isn''t accepted', a.id, a.write_off)
+		from write_off_line a left join write_off o on o.id = a.write_off left join claim_line l on l.id = a.line left join claim c on c.id = l.claim
+		where (c.peer, c.direction, c.answer) is distinct from (o.peer, 'in', 'accept')`},
+	{"advance-lines", `
+		select format('advance %s: %s of %s on its lines (%s)', v.id, coalesce(a.sum, 0), v.amount, coalesce(a.names, 'no line_advance')) as row
+		from advance v left join (select advance, sum(amount) as sum, string_agg('line_advance ' || id, ', ' order by id) as names
+		  from line_advance group by advance) a on a.advance = v.id where v.amount is distinct from a.sum`},
+	{"write-off-lines", `
+		select format('write_off %s: %s and %s lost of %s and %s on its lines (%s)', o.id, coalesce(a.sum, 0), coalesce(a.lost, 0), o.amount, o.lost,
+		  coalesce(a.names, 'no write_off_line')) as row
+		from write_off o left join (select write_off, sum(amount) as sum, sum(lost) as lost, string_agg('write_off_line ' || id, ', ' order by id) as names
+		  from write_off_line group by write_off) a on a.write_off = o.id where (o.amount, o.lost) is distinct from (a.sum, a.lost)
+		union all
+		select format('write_off %s (%s): who proposed or decided it isn''t in the peer''s history', o.id, o.state) from write_off o
+		where (select count(*) from peer_event e where e.write_off = o.id and e.peer = o.peer
+		    and (e.kind, e.operator) in (('write-off-proposed', o.proposed_by), ('write-off-' || o.state, coalesce(o.decided_by, o.proposed_by))))
+		  <> case o.state when 'proposed' then 1 else 2 end
+		union all
+		select format('write_off %s is missing, but in the history of peer %s', e.write_off, e.peer) from peer_event e
+		where e.write_off is not null and not exists (select from write_off o where o.id = e.write_off)`},
+	// Protocol §2: the pinned key is the last that the peer had.
+	{"peer-key", `
+		select format('peer %s: its accounting key isn''t the last of its keys', p.id) as row from peer p
+		left join lateral (select key, key_id from peer_key where peer = p.id order by id desc limit 1) k on true
+		where (p.accounting_key, p.accounting_key_id) is distinct from (coalesce(k.key, ''), coalesce(k.key_id, ''))`},
 	{"flattr-funded", `
 		select format('flattr %s is %s without a budget', f.id, f.state) as row from flattr f
 		where f.state in ('sent', 'held', 'accepted') and not exists (
@@ -371,6 +442,17 @@ var invariants = []struct{ code, sql string }{
 	{"one-open-month", `
 		select format('month rows: %s open', count(*)) as row from month where state = 'open' having count(*) <> 1`},
 }
+
+// standings is what every accepted line of the peers' claims has come to, as lineStanding says of a claim.
+const standings = `
+	select l.id, c.peer, l.amount - coalesce(x.paid, 0) as open, coalesce(v.amount, 0) - coalesce(x.repaid, 0) as advanced,
+	  coalesce(w.amount, 0) - coalesce(x.reinstated, 0) as written, coalesce(w.lost, 0) - coalesce(x.recovered, 0) as lost
+	from claim_line l join claim c on c.id = l.claim and c.direction = 'in' and c.state in ('accepted', 'confirmed')
+	left join (select line, sum(amount) as paid, sum(repaid) as repaid, sum(reinstated) as reinstated, sum(recovered) as recovered
+	  from line_allocation group by line) x on x.line = l.id
+	left join (select line, sum(amount) as amount from line_advance group by line) v on v.line = l.id
+	left join (select y.line, sum(y.amount) as amount, sum(y.lost) as lost from write_off_line y
+	  join write_off o on o.id = y.write_off and o.state = 'confirmed' group by y.line) w on w.line = l.id`
 
 // feeSQL is feeOf; it stays within what a bigint holds.
 func feeSQL(gross, rate string) string {

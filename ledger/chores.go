@@ -10,7 +10,10 @@ type Chores struct {
 	Unmet       int64 // peers whose key nobody has compared
 	Frozen      int64 // peers
 	Left        int64 // money of members who left and whose payment was refused
+	Held        int64 // peers whose key has changed without proof
+	WriteOffs   int64 // proposed, which wait for another operator
 	Due         int64 `db:"-"` // peers to whom a payment can be prepared
+	Alarms      int64 `db:"-"` // peers whose advance limit is nearly used up
 }
 
 // Nothing tells whether all is done.
@@ -24,6 +27,8 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 		  (select count(*) from payment where state = 'announced') as announced,
 		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
 		  (select count(*) from peer where frozen_at is not null) as frozen,
+		  (select count(*) from peer where key_held_at is not null) as held,
+		  (select count(*) from write_off where state = 'proposed') as write_offs,
 		  (select count(distinct x.member) from (`+leftQuery+`) x where x.free >= 10000) as left`))
 	if err != nil {
 		return c, err
@@ -32,6 +37,9 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 	for _, p := range peers {
 		if p.Ready() {
 			c.Due++
+		}
+		if p.Alarm() {
+			c.Alarms++
 		}
 	}
 	return c, err

@@ -63,6 +63,11 @@ const claimQuery = `
 // Open is what of a claim no payment covers yet, in micro-units.
 func (c Claim) Open() int64 { return c.Amount - c.Allocated }
 
+// Live tells whether the claim is what is owed: offered or accepted, and nothing took its place.
+func (c Claim) Live() bool {
+	return c.State == Offered || c.State == ClaimTaken || c.State == Confirmed
+}
+
 // Claims lists all claims, newest month first.
 func (l *Ledger) Claims(ctx context.Context) ([]Claim, error) {
 	return rows[Claim](l.pool.Query(ctx, claimQuery+` order by c.period desc, p.host, c.direction, c.n`))
@@ -241,5 +246,19 @@ func copyLines(claims ...[]ClaimLine) pgx.CopyFromSource {
 		s := claims[claim][line]
 		row[0], row[1], row[2], row[3], row[4], row[5] = s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused
 		return row, nil
+	})
+}
+
+// TellUnanswered tells again whatever about money no peer has answered yet.
+func (l *Ledger) TellUnanswered(ctx context.Context) error {
+	return l.tx(ctx, func(tx *Tx) error {
+		told, err := rows[Message](tx.Query(ctx, `
+			select $1 as kind, c.iri as key, p.host as "to" from claim c join peer p on p.id = c.peer
+			where c.direction = 'out' and c.state = 'offered'
+			union all
+			select $2, y.iri, p.host from payment y join peer p on p.id = y.peer where y.direction = 'out' and y.state = 'sent'`,
+			TellClaim, TellPayment))
+		tx.tell(told...)
+		return err
 	})
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -102,59 +103,86 @@ func (d *drafting) close() draft {
 	return d.draft
 }
 
-// offerClaims offers a settled month's claims; it returns what is to be booked.
-func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) ([]journal.Entry, error) {
-	type creditor struct {
-		ID   int64
-		Host string
-		N    int32 // the last that is used
-	}
-	ids := make([]int64, len(drafts))
-	for i, d := range drafts {
-		ids[i] = d.peer
-	}
-	peers, err := rows[creditor](tx.Query(ctx, `
-		select p.id, p.host, coalesce(max(c.n), 0)::int as n from peer p
-		left join claim c on c.peer = p.id and c.direction = 'out' and c.period = $2 and c.currency = $3
-		where p.id = any($1) group by p.id, p.host`, ids, period, tx.l.inst.Currency))
+// creditor is a peer to whose members a settled month owes something.
+type creditor struct {
+	ID   int64
+	Host string
+	N    int32 // the last that is used
+	Held bool  // reconcile first: its claims stay drafts until statements are compared
+	Back bool  // an own offer of the month was returned by it: what stands there instead is a draft, and is released
+}
+
+// offerClaims offers a settled month's claims, or keeps them as drafts. It returns what is to be booked, and whose
+// drafts are to be released after that.
+func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) (claims []journal.Entry, release []Peer, err error) {
+	creditors, err := tx.creditors(ctx, period, drafts)
 	if err != nil {
-		return nil, err
-	}
-	creditors := map[int64]creditor{}
-	for _, p := range peers {
-		creditors[p.ID] = p
+		return nil, nil, err
 	}
 	var offers []Claim
 	var lines [][]ClaimLine
 	for _, d := range drafts {
 		p := creditors[d.peer]
-		p.N++
-		creditors[d.peer] = p
-		c := tx.offer(Peer{ID: p.ID, Host: p.Host}, period, p.N, d)
+		c := tx.offer(Peer{ID: p.ID, Host: p.Host}, period, p.N+1, d)
+		switch {
+		case p.Held, p.Back:
+			c.State, c.N, c.IRI = ClaimDraft, 0, ""
+		default:
+			p.N++
+			tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
+		}
 		offers, lines = append(offers, c), append(lines, d.lines)
-		tx.tell(Message{Kind: TellClaim, Key: c.IRI, To: p.Host})
 	}
-	return tx.insertOffers(ctx, offers, lines)
+	for _, p := range creditors {
+		if p.Back && !p.Held {
+			release = append(release, Peer{ID: p.ID, Host: p.Host})
+			err = errors.Join(err, tx.lockID(ctx, "claims for "+p.Host)) // before any account
+		}
+	}
+	if err == nil {
+		claims, err = tx.insertOffers(ctx, offers, lines)
+	}
+	return claims, release, err
+}
+
+// creditors are the peers of drafts. A hold that they find can't end unless its end finds the drafts: it writes the
+// row that they have written.
+func (tx *Tx) creditors(ctx context.Context, period string, drafts []draft) (map[int64]*creditor, error) {
+	ids := make([]int64, len(drafts))
+	for i, d := range drafts {
+		ids[i] = d.peer
+	}
+	peers, err := rows[creditor](tx.Query(ctx, `
+		with held as (update standing set held_at = held_at where peer = any($1) and held_at is not null returning peer)
+		select p.id, p.host, coalesce(max(c.n), 0)::int as n, exists (select from held h where h.peer = p.id) as held,
+		  coalesce(bool_or(c.adopted), false) as back
+		from peer p left join claim c on c.peer = p.id and c.direction = 'out' and c.period = $2 and c.currency = $3
+		where p.id = any($1) group by p.id, p.host`, ids, period, tx.l.inst.Currency))
+	creditors := map[int64]*creditor{}
+	for i := range peers {
+		creditors[peers[i].ID] = &peers[i]
+	}
+	return creditors, err
 }
 
 // insertOffers stores claims and all their lines at once, and returns what is to be booked.
 func (tx *Tx) insertOffers(ctx context.Context, offers []Claim, lines [][]ClaimLine) ([]journal.Entry, error) {
 	var b struct {
-		peers, amounts         []int64
-		n, counts              []int32
-		iris, periods, digests []string
+		peers, amounts                 []int64
+		n, counts                      []int32
+		iris, periods, digests, states []string
 	}
 	for _, c := range offers {
-		b.peers, b.amounts = append(b.peers, c.Peer), append(b.amounts, c.Amount)
+		b.peers, b.amounts, b.states = append(b.peers, c.Peer), append(b.amounts, c.Amount), append(b.states, c.State)
 		b.n, b.counts = append(b.n, c.N), append(b.counts, c.LineCount)
 		b.iris, b.periods, b.digests = append(b.iris, c.IRI), append(b.periods, c.Period), append(b.digests, c.Digest)
 	}
 	made, err := ids(tx.Query(ctx, `
 		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state, created_at)
-		select 'out', peer, period, $8, n, iri, amount, lines, digest, 'offered', $9
-		from unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::text[])
-		  with ordinality as c (peer, period, n, iri, amount, lines, digest, place) order by place
-		returning id`, b.peers, b.periods, b.n, b.iris, b.amounts, b.counts, b.digests, tx.l.inst.Currency, tx.at))
+		select 'out', peer, period, $9, nullif(n, 0), nullif(iri, ''), amount, lines, digest, state, $10
+		from unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[])
+		  with ordinality as c (peer, period, n, iri, amount, lines, digest, state, place) order by place
+		returning id`, b.peers, b.periods, b.n, b.iris, b.amounts, b.counts, b.digests, b.states, tx.l.inst.Currency, tx.at))
 	if err != nil {
 		return nil, err
 	}

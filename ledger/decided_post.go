@@ -10,17 +10,25 @@ import (
 // post books a decision's postings at once. The givers whose means grow by it are w.givers then.
 func (w *decided) post(ctx context.Context, d pair.Decision) error {
 	var entries []journal.Entry
+	early := advances{claim: -1}
 	for _, p := range d.Post {
 		var more []journal.Entry
-		var err error
+		var freed int64
+		err := error(nil)
+		if p.Kind == pair.Announce || p.Kind == pair.Available {
+			err = w.lockAdvances(ctx, w.peer.ID)
+		}
 		claim := w.claims[p.Key]
-		switch p.Kind {
-		case pair.Announce:
+		switch {
+		case err != nil:
+		case p.Kind == pair.Announce:
 			more, err = w.lineEntries(ctx, claim, w.peer.ID)
-		case pair.GiveBack:
+			early.claim = claim
+		case p.Kind == pair.GiveBack:
 			more, w.givers, err = w.returnShares(ctx, claim, w.peer.ID)
-		case pair.Available:
-			more, err = w.allocateLines(ctx, w.payments[d.Payments[0].IRI], claim, p.Amount)
+		case p.Kind == pair.Available:
+			more, freed, err = w.allocateLines(ctx, w.peer.ID, w.payments[d.Payments[0].IRI], claim, p.Amount)
+			early.claim, early.freed = 0, early.freed+freed
 		default:
 			more = w.entries(d, p)
 		}
@@ -34,6 +42,13 @@ func (w *decided) post(ctx context.Context, d pair.Decision) error {
 		return err
 	}
 	entries = append(entries, fees...)
+	if early.claim >= 0 { // a claim that is accepted, or room that a payment has made
+		more, err := w.advance(ctx, w.peer.ID, early.claim, early.freed)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, more...)
+	}
 	failpoint(w.step + ".judged")
 	if len(entries) == 0 {
 		return nil

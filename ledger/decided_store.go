@@ -107,6 +107,9 @@ func (w *decided) linesOf(d pair.Claim) (lines []ClaimLine) {
 		}
 		lines = append(lines, line)
 	}
+	if !d.Incoming {
+		refuseAs(lines, d.Refusals) // it may come back with its answer
+	}
 	return lines
 }
 
@@ -159,12 +162,16 @@ func allocated(y pair.Payment) []any {
 }
 
 func (w *decided) insertPayment(ctx context.Context, y pair.Payment) (id int64, err error) {
+	if !y.Incoming {
+		y.Content = "" // what we have signed is in the archive
+	}
 	err = w.QueryRow(ctx, `
 		insert into payment (direction, peer, iri, amount, currency, method, content, reference, state,
-		  created_at, paid_at, answered_at, received, recorded_by)
+		  created_at, paid_at, answered_at, received, recorded_by, adopted)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
 		  case when $9 in ('confirmed', 'not_received') then $10::timestamptz end,
-		  case when $9 = 'confirmed' then $12::bigint end, $13) returning id`,
+		  case when $9 = 'confirmed' then $12::bigint end, $13,
+		  $1 = 'out' and $9 in ('confirmed', 'not_received')) returning id`,
 		direction(y.Incoming), w.peer.ID, y.IRI, y.Amount, w.l.inst.Currency, y.Method, y.Content, y.Reference, y.State,
 		w.at, w.paidAt, y.Received, w.by).Scan(&id)
 	if err != nil {

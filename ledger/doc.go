@@ -24,6 +24,9 @@
 // available to the payees, who withdraw it (Withdrawal). A giver gets back what isn't given (a Withdrawal of means), and
 // who leaves says where money goes that is here or comes later (Leave). A deposit that wasn't one is taken back (Reversal): what of it was given already is this instance's loss.
 //
+// Operators answer for each peer: its key, what of its debts is advanced (SetAdvanceLimit, advance), what is given up
+// by two of them (WriteOff), what is disputed, and what happened (PeerEvent).
+//
 // # Accounts
 //
 //	bank D         money at the operator's bank
@@ -35,9 +38,10 @@
 //	announced C    accepted for a payee, unpaid      per member
 //	peer_credit C  a peer paid more than it owed     per peer
 //	suspense       sent by bank, not acknowledged
-//	loss D         charged back after it was given
+//	advance D      available to payees, not paid by the peer yet    per peer
 //	fee C          kept of what payees get
 //	cause C        given to the instance's cause
+//	loss D         lost by this instance: advanced and written off, or charged back after it was given
 //
 // # Invariants, and where each is enforced
 //

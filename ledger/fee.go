@@ -74,12 +74,12 @@ func feeOf(gross int64, basisPoints int32) int64 {
 	return part
 }
 
-// available is money of a month that becomes a payee's now: by an earning, or by an allocation to a claim's line.
+// available is money of a month that becomes a payee's now: by an earning, or of a claim's line, paid or advanced.
 type available struct {
-	earning, allocation int64 // one of them
-	member              int64
-	period              string
-	amount              int64
+	earning, allocation, advance int64 // one of them
+	member                       int64
+	period                       string
+	amount                       int64
 }
 
 // takeFees stores what the fees of payees grow by, and returns what is to be booked for that. Fees are of (payee, month):
@@ -98,7 +98,7 @@ func (tx *Tx) takeFees(ctx context.Context, all []available) ([]journal.Entry, e
 	if err != nil {
 		return nil, err
 	}
-	var members, gross, amounts, earnings, allocations []int64
+	var members, gross, amounts, earnings, allocations, advances []int64
 	var periods []string
 	for _, a := range all {
 		key := payeeMonth{a.member, a.period}
@@ -107,14 +107,15 @@ func (tx *Tx) takeFees(ctx context.Context, all []available) ([]journal.Entry, e
 		members, periods, gross = append(members, a.member), append(periods, a.period), append(gross, sums[key])
 		amounts = append(amounts, feeOf(sums[key], rates[a.period])-feeOf(before, rates[a.period]))
 		earnings, allocations = append(earnings, a.earning), append(allocations, a.allocation)
+		advances = append(advances, a.advance)
 	}
 	type fee struct{ ID, Member, Amount int64 }
 	made, err := rows[fee](tx.Query(ctx, `
-		insert into fee (member, period, gross, amount, earning, allocation)
-		select member, period, gross, amount, nullif(earning, 0), nullif(allocation, 0)
-		from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) with ordinality
-		  as f (member, period, gross, amount, earning, allocation, n) order by n
-		returning id, member, amount`, members, periods, gross, amounts, earnings, allocations))
+		insert into fee (member, period, gross, amount, earning, allocation, advance)
+		select member, period, gross, amount, nullif(earning, 0), nullif(allocation, 0), nullif(advance, 0)
+		from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) with ordinality
+		  as f (member, period, gross, amount, earning, allocation, advance, n) order by n
+		returning id, member, amount`, members, periods, gross, amounts, earnings, allocations, advances))
 	var entries []journal.Entry
 	for _, f := range made {
 		if f.Amount > 0 {

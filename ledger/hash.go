@@ -18,7 +18,7 @@ const canonicalRows = `
 	  a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) as line
 	from account a
 	left join who m on m.id = a.owner and a.kind in ('means', 'earned', 'announced')
-	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
+	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
 	union all
 	select format('month %s %s %s', period, state, unused) from month
@@ -55,8 +55,19 @@ const canonicalRows = `
 	   from payment_allocation a left join claim c on c.id = a.claim where a.payment = y.id))
 	from payment y left join via p on p.id = y.peer
 	union all
-	select format('line_allocation %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, coalesce(w.name, '-'))
+	select format('line_allocation %s %s %s %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, a.repaid, a.reinstated, a.recovered, coalesce(w.name, '-'))
 	from line_allocation a left join who w on w.id = a.member left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	union all
+	select format('advance %s %s %s %s', p.host, c.period, c.n, a.amount)
+	from advance a left join claim c on c.id = a.claim left join via p on p.id = c.peer
+	union all
+	select format('line_advance %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount)
+	from line_advance a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	union all
+	select format('write_off %s %s %s %s %s', p.host, coalesce(o.amount, 0), coalesce(o.lost, 0), o.state, o.proposed) from write_off o left join via p on p.id = o.peer
+	union all
+	select format('write_off_line %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, a.lost)
+	from write_off_line a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
 	select format('deposit %s %s %s', m.name, d.amount, d.reference) from deposit d left join who m on m.id = d.member
 	union all
@@ -77,9 +88,9 @@ const canonicalRows = `
 	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
 	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account
 	left join who dm on dm.id = d.owner and d.kind in ('means', 'earned', 'announced')
-	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
+	left join via dp on dp.id = d.owner and d.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	left join who cm on cm.id = c.owner and c.kind in ('means', 'earned', 'announced')
-	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit', 'recovery')
+	left join via cp on cp.id = c.owner and c.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	where t.phase in ('single', 'post')
 	) canonical order by line collate "C"`
 

@@ -28,6 +28,7 @@ type Ledger struct {
 	deposits    *journal.Committer[paidIn, string, Deposit]
 	withdrawals *journal.Committer[askedWithdrawal, int64, Withdrawal]
 	budgets     *journal.Committer[chosenBudget, int64, struct{}]
+	noNetting   bool
 }
 
 // Outbox takes what must be told to other instances, inside the ledger's own transaction, so that
@@ -74,12 +75,14 @@ type Options struct {
 	Now    func() time.Time // the clock; nil means time.Now
 	Outbox Outbox           // where to tell; required. It keeps documents too
 	Log    *slog.Logger     // nil means slog.Default()
+	// NoNetting leaves what both sides owe to be paid by bank.
+	NoNetting bool
 }
 
 // Open reads the instance's row and returns its ledger. It returns ErrNotFound when the database
 // holds no instance yet: see Create.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
-	l := &Ledger{pool: o.Pool, now: o.Now, outbox: o.Outbox, log: o.Log}
+	l := &Ledger{pool: o.Pool, now: o.Now, outbox: o.Outbox, log: o.Log, noNetting: o.NoNetting}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -121,6 +124,7 @@ type Tx struct {
 	l    *Ledger
 	told []Message  // enqueued with the commit
 	kept []Document // kept with it
+	said []func()   // logged after it
 }
 
 // tx runs f in one transaction, and again if it gave way.
@@ -168,7 +172,20 @@ func (tx *Tx) commit(ctx context.Context) error {
 			return fmt.Errorf("keep: %w", err)
 		}
 	}
-	return tx.Commit(ctx)
+	err := tx.Commit(ctx)
+	for _, say := range tx.said {
+		if err == nil {
+			say()
+		}
+	}
+	return err
+}
+
+// event logs something for the operators with a stable code, once it is committed.
+func (tx *Tx) event(code string, args ...any) {
+	tx.said = append(tx.said, func() {
+		tx.l.log.Warn(code, append([]any{"code", code, "instance", tx.l.inst.Host}, args...)...)
+	})
 }
 
 // tell has other instances told of something once it is committed.

@@ -2,21 +2,29 @@ package ledger
 
 import (
 	"context"
+	"time"
 
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
+// netAfter is how long nothing may have been accepted, so that a month's claims come into one netting.
+const netAfter = time.Hour
+
 // net proposes, to each peer that sorts behind us, that what both sides owe pays each other (protocol §9). A
 // proposal holds what it names until the peer answers; what is in an unanswered payment is left alone.
 func (l *Ledger) net(ctx context.Context) error {
+	if l.noNetting {
+		return nil
+	}
 	hosts, err := rows[struct{ Host string }](l.pool.Query(ctx, `
 		select p.host from peer p
-		where p.host collate "C" > $1 collate "C" and p.frozen_at is null
+		where p.host collate "C" > $1 collate "C" and p.frozen_at is null and p.key_held_at is null
 		  and not exists (select from standing s where s.peer = p.id and s.held_at is not null)
 		  and not exists (select from payment y where y.peer = p.id and y.state in ('ordered', 'sent', 'announced'))
 		  and exists (select from claim c where c.peer = p.id and c.direction = 'out' and c.state = 'accepted')
 		  and exists (select from claim c where c.peer = p.id and c.direction = 'in' and c.state = 'accepted')
-		order by p.host`, l.inst.Host))
+		  and not exists (select from claim c where c.peer = p.id and c.answered_at > $2)
+		order by p.host`, l.inst.Host, l.Now().Add(-netAfter)))
 	for _, h := range hosts {
 		if err == nil {
 			err = l.netWith(ctx, h.Host)
@@ -33,6 +41,9 @@ func (l *Ledger) netWith(ctx context.Context, host string) error {
 		}
 		p, err := tx.peerKnown(ctx, host)
 		if err != nil {
+			return err
+		}
+		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
 			return err
 		}
 		ours, err := tx.openClaims(ctx, p, "out")

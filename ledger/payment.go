@@ -97,6 +97,12 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if err != nil {
 			return err
 		}
+		if p.KeyHeldAt != nil {
+			return refused("host", "key-held")
+		}
+		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
+			return err
+		}
 		claims, err := tx.openClaims(ctx, p, "out")
 		if err != nil {
 			return err
@@ -124,11 +130,17 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 	return y, err
 }
 
-// openClaims reads and locks the binding claims of one direction of which something is open, oldest first.
+// paymentsWith is the lock under which what is open of claims with a peer is read and allocated: both instances'
+// nettings and payments would otherwise meet.
+const paymentsWith = "payments with "
+
+// openClaims reads and locks the binding claims of one direction of which something is open, oldest first. What was
+// written off isn't asked for by netting: it is no longer in the books.
 func (tx *Tx) openClaims(ctx context.Context, p Peer, direction string) (open []pair.Claim, err error) {
 	claims, err := rows[Claim](tx.Query(ctx, claimQuery+`
 		where c.direction = $2 and c.peer = $1 and c.state in ('accepted', 'confirmed')
 		  and c.amount > coalesce(a.allocated, 0)
+		  and not exists (select from write_off_line y join claim_line l on l.id = y.line where l.claim = c.id)
 		order by c.period, c.n for no key update of c`, p.ID, direction))
 	for _, c := range claims {
 		open = append(open, c.decided())

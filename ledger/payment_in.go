@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fedflattr/flattrd/ledger/journal"
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
@@ -50,8 +49,10 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.lockID(ctx, "claims of "+n.Host); err != nil {
-		return err
+	for _, key := range []string{"claims of ", paymentsWith} {
+		if err := tx.lockID(ctx, key+n.Host); err != nil {
+			return err
+		}
 	}
 	known, err := tx.paymentOnRecord(ctx, p, n.IRI)
 	if err != nil {
@@ -141,54 +142,4 @@ func (l *Ledger) PaymentNotReceived(ctx context.Context, operator, id int64) err
 	return l.changePayment(ctx, operator, id, "in", func(p pair.Peer, y pair.Payment, _ pair.Claims) pair.Decision {
 		return pair.Miss(p, y)
 	})
-}
-
-// allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
-// what each line is still owed, and makes that available to the payees; if one has left, to the cause. What the payees
-// get is in w.got then.
-func (w *decided) allocateLines(ctx context.Context, payment, claim, amount int64) ([]journal.Entry, error) {
-	type open struct {
-		ID     int64
-		Period string
-		Member *int64 // nil: lost with a database, its money stands in recovery
-		Gone   bool   // the payee has left
-		Cause  *int64 // then: whose it is; nil: the instance's cause
-		Open   int64
-	}
-	lines, err := rows[open](w.Query(ctx, `
-		select l.id, c.period, l.member, d.member is not null as gone, g.id as cause, l.amount - coalesce(sum(x.amount), 0)::bigint as open
-		from claim_line l join claim c on c.id = l.claim left join line_allocation x on x.line = l.id
-		left join departure d on d.member = l.member left join member g on g.id = d.cause and g.deleted_at is null
-		where l.claim = $1 group by l.id, c.period, d.member, g.id order by l.payee collate "C"`, claim))
-	if err != nil {
-		return nil, err
-	}
-	weights := make([]int64, len(lines))
-	for i, line := range lines {
-		weights[i] = line.Open
-	}
-	var entries []journal.Entry
-	for i, part := range SplitByWeight(amount, weights) {
-		if part == 0 {
-			continue
-		}
-		line, to := lines[i], lines[i].Member
-		if line.Gone {
-			to = line.Cause
-		}
-		var id int64
-		if err := w.QueryRow(ctx, `
-			insert into line_allocation (payment, claim, line, amount, member) values ($1, $2, $3, $4, $5) returning id`,
-			payment, claim, line.ID, part, to).Scan(&id); err != nil {
-			return nil, err
-		}
-		if line.Member == nil {
-			continue
-		}
-		if !line.Gone {
-			w.got = append(w.got, available{allocation: id, member: *line.Member, period: line.Period, amount: part})
-		}
-		entries = append(entries, single(kindAllocation, id, of(journal.Announced, *line.Member), causeAccount(to), part)...)
-	}
-	return entries, nil
 }

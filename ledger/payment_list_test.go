@@ -161,7 +161,7 @@ func TestFrozenPeerIsntPaid(t *testing.T) {
 	if got := kind(second(i.PreparePayment(ctx, i.Op.ID, "d.example"))); got != "host: frozen" {
 		t.Errorf("to pay a frozen peer: %s", got)
 	}
-	if err := i.UnfreezePeer(ctx, i.Op.ID, "d.example"); err != nil {
+	if err := i.UnfreezePeer(ctx, i.Op.ID, "d.example", "we have talked"); err != nil {
 		t.Fatal(err)
 	}
 	if y, err := i.PreparePayment(ctx, i.Op.ID, "d.example"); err != nil || y.Amount != 1_000_000 {

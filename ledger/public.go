@@ -113,7 +113,7 @@ const settledQuery = `
 // claimedPayees are the others' members that a month's first claims are for.
 const claimedPayees = `
 	select distinct l.payee from claim c join claim_line l on l.claim = c.id
-	where c.period = $1 and c.direction = 'out' and c.supersedes is null`
+	where c.period = $1 and c.direction = 'out' and c.supersedes is null and not c.adopted`
 
 // crowd tells whether a part can be told: nobody is behind it, or enough are.
 func crowd(amount int64, members ...int64) bool {
@@ -173,22 +173,25 @@ func (p *PublicTotals) addClaims(ctx context.Context, tx pgx.Tx) error {
 
 // publicClaims adds up the claims of month $1 and direction $3. States change claim by claim, and who reads
 // before and after sees the difference: so each claim, and what came back of each, must be over $2 payees and
-// givers. A thing with so many flattrs has so many givers; that is all that a claim tells of them.
+// givers. A thing with so many flattrs has so many givers; that is all that a claim tells of them. After a restore, what
+// came back of our claims needn't be what our givers gave, and then the states aren't told.
 const publicClaims = `
 	with c as (
 	  select c.state, c.amount, greatest(c.created_at, c.answered_at, c.confirmed_at) as at,
 	    c.state in ('refused', 'superseded') or
 	      (select count(*) from (select from claim_line l where l.claim = c.id limit $2) x) >= $2
 	      and exists (select from claim_line l cross join lateral jsonb_array_elements(l.things) x
-	        where l.claim = c.id and (x->>'flattrs')::bigint >= $2) as crowded
+	        where l.claim = c.id and (x->>'flattrs')::bigint >= $2) as crowded,
+	    c.direction = 'out' and (c.adopted or c.state = 'replaced' or c.state = 'refused' and exists (
+	      select from claim_line l where l.claim = c.id and l.refused is null)) as apart
 	  from claim c where c.period = $1 and c.direction = $3),
 	b as (
 	  select sum(r.amount) as amount, count(distinct r.giver) >= $2 and count(distinct t.payee) >= $2 as crowded
 	  from share_return r join thing t on t.id = r.thing where r.period = $1 and $3 = 'out' group by r.claim)
-	select coalesce(sum(amount) filter (where state = 'offered'), 0)::bigint as offered,
+	select coalesce(sum(amount) filter (where state in ('draft', 'offered')), 0)::bigint as offered,
 	  coalesce(sum(amount) filter (where state = 'accepted'), 0)::bigint as accepted,
 	  coalesce(sum(amount) filter (where state = 'confirmed'), 0)::bigint as confirmed,
 	  (select coalesce(sum(amount), 0) from b)::bigint as returned,
-	  coalesce(bool_and(crowded), true) and (select coalesce(bool_and(crowded), true) from b) as crowded,
+	  coalesce(bool_and(crowded and not apart), true) and (select coalesce(bool_and(crowded), true) from b) as crowded,
 	  max(at) as changed_at
 	from c`

@@ -119,9 +119,9 @@ func TestClaimConflicts(t *testing.T) {
 	notice := ledger.PaymentNotice{IRI: "https://d.example/payments/1", Host: "d.example", Amount: 10_000, Currency: "EUR", Method: "bank",
 		Reference: "R1", PaidAt: ledgertest.Start, Content: "first", Allocations: []ledger.NoticedAllocation{{Claim: iri, Amount: 10_000}}}
 	step("a payment", b.ReceivePayment(ctx, notice), "fault frozen", "same id, other content: "+iri, 0)
-	step("a member thaws", b.UnfreezePeer(ctx, named(t, b, "bob").ID, "d.example"), "refused", "same id, other content: "+iri, 0)
-	step("the operator thaws", b.UnfreezePeer(ctx, b.Op.ID, "d.example"), "done", "", 0)
-	step("nobody is thawed", b.UnfreezePeer(ctx, b.Op.ID, "x.example"), "not found", "", 0)
+	step("a member thaws", b.UnfreezePeer(ctx, named(t, b, "bob").ID, "d.example", "settled"), "refused", "same id, other content: "+iri, 0)
+	step("the operator thaws", b.UnfreezePeer(ctx, b.Op.ID, "d.example", "settled"), "done", "", 0)
+	step("nobody is thawed", b.UnfreezePeer(ctx, b.Op.ID, "x.example", "settled"), "not found", "", 0)
 	step("a new one then", b.ReceiveClaim(ctx, offer(6, map[string]int64{bob: 1})), "done", "", 1)
 	step("the payment then", b.ReceivePayment(ctx, notice), "done", "", 0)
 	step("the payment again", b.ReceivePayment(ctx, notice), "done", "", 0)

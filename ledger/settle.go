@@ -112,7 +112,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 		return err
 	}
 	b.given = nil // its memory is needed
-	claims, err := tx.offerClaims(ctx, b.period, drafts)
+	claims, release, err := tx.offerClaims(ctx, b.period, drafts)
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,11 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	}
 	if err := booked(b.batch.Book(ctx, tx, slices.Concat(earnings, donation, claims)...)); err != nil {
 		return err
+	}
+	for _, p := range release {
+		if _, err := tx.release(ctx, p); err != nil {
+			return err
+		}
 	}
 	failpoint("settle.booked")
 	if err := b.built(); err != nil {

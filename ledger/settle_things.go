@@ -30,11 +30,14 @@ const thingsQuery = `select id, iri, payee, coalesce(member, 0), coalesce(peer, 
 
 // fill reads all things if there are few. PostgreSQL's own estimate is good enough for that.
 func (c *catalogue) fill(ctx context.Context, conn *pgx.Conn) error {
-	var few bool
+	var about int
 	if err := conn.QueryRow(ctx, `
-		select reltuples between 0 and $1 from pg_class where oid = 'thing'::regclass`, catalogueAtOnce).Scan(&few); err != nil || !few {
+		select greatest(reltuples, -1)::bigint from pg_class where oid = 'thing'::regclass`).Scan(&about); err != nil || about < 0 || about > catalogueAtOnce {
 		return err
 	}
+	c.mu.Lock()
+	c.at, c.all = make(map[int64]int32, about), make([]given, 0, about)
+	c.mu.Unlock()
 	return c.take(conn.Query(ctx, thingsQuery))
 }
 

@@ -13,7 +13,7 @@ type Totals struct {
 	Suspense                                            int64 // credit-side: what the bank moved and nobody acknowledged is negative
 	Fee                                                 int64 // kept of what payees got
 	Cause                                               int64 // given to the instance's cause
-	Loss                                                int64 // charged back after it was given
+	Loss                                                int64 // of this instance
 	Deposited, Withdrawn                                int64 // all that ever came in by deposits, and went out again: paid out or taken back
 }
 
@@ -34,7 +34,7 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			select coalesce(sum(s) filter (where kind = 'bank'), 0)::bigint as bank,
 			  coalesce(sum(s) filter (where kind = 'receivable'), 0)::bigint as receivable,
 			  coalesce(sum(s) filter (where kind = 'means'), 0)::bigint as means,
-			  coalesce(sum(s) filter (where kind = 'announced'), 0)::bigint as announced,
+			  (coalesce(sum(s) filter (where kind = 'announced'), 0) - coalesce(sum(s) filter (where kind = 'advance'), 0))::bigint as announced,
 			  coalesce(sum(s) filter (where kind = 'earned'), 0)::bigint as earned,
 			  coalesce(sum(s) filter (where kind = 'payable'), 0)::bigint as payable,
 			  coalesce(sum(s) filter (where kind = 'peer_credit'), 0)::bigint as credit,

@@ -71,7 +71,7 @@ const instanceSums = `
 	  (select coalesce(sum(amount), 0) from reservation where period = $1 and state <> 'released')::bigint,
 	  coalesce(s.flattrs, 0), coalesce(s.amount, 0), coalesce(s.rolled, 0),
 	  (select coalesce(sum(amount), 0) from earning where period = $1)::bigint,
-	  (select coalesce(sum(amount), 0) from claim where period = $1 and direction = 'out' and supersedes is null)::bigint,
+	  (select coalesce(sum(amount), 0) from claim where period = $1 and direction = 'out' and supersedes is null and not adopted)::bigint,
 	  (select coalesce(sum(amount), 0) from fee where period = $1)::bigint,
 	  (select coalesce(sum(amount), 0) from share_return where period = $1)::bigint
 	from month m left join settlement s on s.period = m.period and s.stage = 'settled' where m.period = $1`

@@ -17,8 +17,7 @@ type Revenue struct {
 // Flattrs is how many of the month have an amount.
 func (r Revenue) Flattrs() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Flattrs }) }
 
-// Amount is all that was given; Announced and Available are the parts of it that aren't paid yet and
-// that are.
+// Amount is all that was given; Announced, Available and Lost are the parts of it.
 func (r Revenue) Amount() int64    { return r.sum(func(e EarnedFrom) int64 { return e.Amount }) }
 func (r Revenue) Announced() int64 { return r.sum(EarnedFrom.Announced) }
 func (r Revenue) Available() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Available }) }
@@ -26,6 +25,9 @@ func (r Revenue) Available() int64 { return r.sum(func(e EarnedFrom) int64 { ret
 // Fee is what this instance kept of what is available, Net the rest.
 func (r Revenue) Fee() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Fee }) }
 func (r Revenue) Net() int64 { return r.sum(EarnedFrom.Net) }
+
+// Lost is what of Amount was written off.
+func (r Revenue) Lost() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Lost }) }
 
 func (r Revenue) sum(of func(EarnedFrom) int64) (total int64) {
 	for _, s := range r.Sources {

@@ -7,10 +7,11 @@
 -- third of what a transfer takes.
 create domain account_kind as text check (value in
   ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense','recovery',
-   'loss','cause','fee'));
+   'advance','loss','cause','fee'));
 create domain transfer_kind as text check (value in
   ('deposit','budget','earning','claim','return','line','payment','payment_short',
    'receipt','receipt_excess','allocation','withdrawal','netting','adoption','recovery',
+   'advance','repayment','write_off','advance_loss','reinstatement','advance_recovery',
    'reversal','chargeback','loss','refund','donation','payout','fee'));
 create domain transfer_phase as text check (value in ('single','pending','post','void'));
 create domain transfer_amount as bigint check (value > 0);
@@ -94,7 +95,7 @@ create trigger account_emptied before truncate on account
 -- An account stands on its kind's side, its identity is fixed and its posted totals only grow. After the update: a trigger before it would
 -- lock each row a second time.
 create trigger account_normal after insert on account for each row
-  when (new.normal <> case when new.kind in ('bank','receivable','loss') then 'D' when new.kind in ('suspense','recovery') then 'B' else 'C' end)
+  when (new.normal <> case when new.kind in ('bank','receivable','advance','loss') then 'D' when new.kind in ('suspense','recovery') then 'B' else 'C' end)
   execute function refuse_change();
 create trigger account_fixed after update of id, kind, owner, currency, normal on account for each row
   when ((new.id, new.kind, new.owner, new.currency, new.normal)
@@ -482,6 +483,8 @@ create table payment (
   paid_at timestamptz,
   answered_at timestamptz,
   recorded_by bigint references member (id),
+  adopted boolean not null default false,  -- out: came back answered after this database was lost; only what arrived was reserved
+  check (not adopted or direction = 'out' and state in ('confirmed','not_received')),
   check (method = 'netting' or amount % 10000 = 0 and coalesce(received, 0) % 10000 = 0),
   check (method <> 'netting' or coalesce(received, amount) = amount and state not in ('ordered','announced','cancelled')),
   check ((state = 'confirmed') = (received is not null)),

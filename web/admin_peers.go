@@ -8,10 +8,11 @@ import (
 
 // peersPage is what is owed both ways, and each peer's key.
 type peersPage struct {
-	Form  form
-	Host  string // the peer whose form was refused
-	Own   string // our accounting key's fingerprint; "" when it isn't known here
-	Peers []ledger.PeerPosition
+	Form    form
+	Host    string // the peer whose form was refused
+	Own     string // our accounting key's fingerprint; "" when it isn't known here
+	Peers   []ledger.PeerPosition
+	Ageings map[string]ledger.Ageing // by host
 }
 
 func (s *Site) peersPage(r *http.Request, f form) (any, error) {
@@ -22,7 +23,10 @@ func (s *Site) peersPage(r *http.Request, f form) (any, error) {
 			return nil, err
 		}
 	}
-	p.Peers, err = s.ledger.PeerPositions(r.Context())
+	if p.Peers, err = s.ledger.PeerPositions(r.Context()); err != nil {
+		return nil, err
+	}
+	p.Ageings, err = s.ledger.Ageings(r.Context())
 	return p, err
 }
 
@@ -34,14 +38,6 @@ func (s *Site) peers(w http.ResponseWriter, r *http.Request, v visit) error {
 	return s.show(w, r, v, "peers", p)
 }
 
-func (s *Site) confirmKey(w http.ResponseWriter, r *http.Request, v visit) error {
-	f := r.PostForm
-	if err := s.ledger.ConfirmPeerKey(r.Context(), v.member.ID, f.Get("host"), f.Get("key")); err != nil {
-		return err
-	}
-	return s.done(w, r, "/admin/peers", "notice.key-confirmed")
-}
-
 func (s *Site) setThreshold(w http.ResponseWriter, r *http.Request, v visit) error {
 	amount, err := ledger.ParseAmount("threshold", r.PostForm.Get("threshold"))
 	if err == nil {
@@ -50,12 +46,5 @@ func (s *Site) setThreshold(w http.ResponseWriter, r *http.Request, v visit) err
 	if err != nil {
 		return s.again(w, r, v, err, "peers", func(f form) (any, error) { return s.peersPage(r, f) })
 	}
-	return s.done(w, r, "/admin/peers", "notice.threshold-set")
-}
-
-func (s *Site) unfreeze(w http.ResponseWriter, r *http.Request, v visit) error {
-	if err := s.ledger.UnfreezePeer(r.Context(), v.member.ID, r.PostForm.Get("host")); err != nil {
-		return err
-	}
-	return s.done(w, r, "/admin/peers", "notice.unfrozen")
+	return s.done(w, r, s.lastPage(r, "/admin/peers"), "notice.threshold-set")
 }

@@ -275,12 +275,15 @@ func TestPeers(t *testing.T) {
 	b.says(".cards", "b.localhost", "€1.1428", "not compared", "print of z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK")
 	b.says("main", "read yours to the other operator, compare theirs: print of a.localhost")
 	b.post("/admin/peers/key", "host", "b.localhost:"+s.port, "key", "another").wants(404, "/admin/peers/key")
-	b.get("/admin/peers").submit("/admin/peers/key").wants(200, "/admin/peers").says(".cards", "compared 2 December 2026")
+	page := "/admin/peers/b.localhost:" + s.port
+	b.get(page).submit("/admin/peers/key").wants(200, page).says("main", "compared 2 December 2026", "The key is confirmed")
 	if _, err := s.a.Pool.Exec(ctx, `update peer set frozen_at = $1, frozen_reason = 'two different answers'`, s.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	b.get("/admin/peers").says(".cards", "frozen", "two different answers")
-	b.submit("/admin/peers/unfreeze").wants(200, "/admin/peers").says(".notice", "Claims go on")
+	b.get(page).submit("/admin/peers/unfreeze", "note", " ").wants(422, "/admin/peers/unfreeze").says("#f-note-unfreeze-fault", "This is needed")
+	b.submit("/admin/peers/unfreeze", "note", "their restore is undone").wants(200, page).says(".notice", "Claims go on")
+	b.says("section[aria-labelledby=history]", "Unfrozen", "their restore is undone", "rita")
 	b.get("/admin/months").says("tbody", "December 2026", "open", "November 2026", "settled")
 	if _, err := s.a.Pool.Exec(ctx, `insert into settlement (period, stage, givers, done, began_at) values ('2026-12', 'splitting', 70000, 5000, $1)`, s.clock.Now()); err != nil {
 		t.Fatal(err)

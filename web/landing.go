@@ -90,7 +90,7 @@ func (s *Site) about(w http.ResponseWriter, r *http.Request, v visit) error {
 // message "ns.<term>".
 var vocabulary = []string{"acceptsFlattrs", "Flattr", "period", "payee", "giverTag", "reason", "carries", "split",
 	"lines", "lineCount", "digest", "supersedes", "rejected", "assetCode", "assetScale", "Payment",
-	"agreements", "amount", "method", "reference", "paidAt", "Totals", "sums", "v1"}
+	"agreements", "amount", "method", "reference", "paidAt", "Totals", "sums", "KeyRotation", "keyRotations", "oldKey", "newKey", "v1"}
 
 func (s *Site) terms(w http.ResponseWriter, r *http.Request, v visit) error {
 	return s.show(w, r, v, "ns", vocabulary)

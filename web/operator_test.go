@@ -14,14 +14,8 @@ func (p *place) announce(host, member string, n int) {
 	t := p.town.t
 	t.Helper()
 	ctx := context.Background()
-	lines := []ledger.Line{{Payee: p.Instance.Instance().MemberIRI(member), Amount: int64(n) * 10_000,
-		Things: []ledger.LineThing{{Object: "https://" + host + "/x", Flattrs: 1, Amount: -1}}}}
-	digest, err := ledger.LinesDigest(lines)
-	claim := "https://" + host + "/claims/2026-11/" + p.Instance.Instance().Host + "/EUR/1"
-	if err == nil {
-		err = p.ReceiveClaim(ctx, ledger.ClaimOffer{IRI: claim, Host: host, Period: "2026-11", Currency: "EUR", N: 1,
-			Amount: lines[0].Amount, LineCount: 1, Digest: digest, Lines: lines, Content: "1"})
-	}
+	claim := p.claimOf(host, member, 1, n)
+	var err error
 	for k := 0; k < n && err == nil; k++ {
 		reference := fmt.Sprintf("FL%s%d", host[:4], k)
 		err = p.ReceivePayment(ctx, ledger.PaymentNotice{IRI: "https://" + host + "/payments/" + reference, Host: host,
@@ -31,6 +25,23 @@ func (p *place) announce(host, member string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// claimOf lets a peer owe a member so many cents for November, and returns its claim's id.
+func (p *place) claimOf(host, member string, n int32, cents int) string {
+	p.town.t.Helper()
+	lines := []ledger.Line{{Payee: p.Instance.Instance().MemberIRI(member), Amount: int64(cents) * 10_000,
+		Things: []ledger.LineThing{{Object: "https://" + host + "/x", Flattrs: 1, Amount: -1}}}}
+	digest, err := ledger.LinesDigest(lines)
+	claim := fmt.Sprintf("https://%s/claims/2026-11/%s/EUR/%d", host, p.Instance.Instance().Host, n)
+	if err == nil {
+		err = p.ReceiveClaim(context.Background(), ledger.ClaimOffer{IRI: claim, Host: host, Period: "2026-11", Currency: "EUR", N: n,
+			Amount: lines[0].Amount, LineCount: 1, Digest: digest, Lines: lines, Content: "1"})
+	}
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
+	return claim
 }
 
 // TestManyPayments: the page shows every peer's payments, however many one of them announces; all of
@@ -113,7 +124,7 @@ func TestPayingAPeer(t *testing.T) {
 	if strings.Contains(b.text(".chores"), "can be paid") {
 		t.Error("what is ordered is still to be paid")
 	}
-	b.get("/admin/peers").submit("/admin/peers/key").get("/admin/payments")
+	b.get("/admin/peers/" + host).submit("/admin/peers/key").get("/admin/payments")
 	if n := b.Doc.Find(".warning").Length(); n != 0 {
 		t.Errorf("%d warnings of a peer whose key was compared", n)
 	}

@@ -87,6 +87,8 @@ func (s *Site) funcs(sp *speech) template.FuncMap {
 		"filled":      filled,
 		"legible":     legible,
 		"fingerprint": s.fingerprint,
+		"peerpath":    peerPath,
+		"faulty":      func(f form) bool { return len(f.Errors) > 0 },
 	}
 }
 

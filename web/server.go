@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -90,7 +91,7 @@ func (s *Site) routes() []route {
 		get("/favicon.ico", public, assetFrame, s.favicon),
 		get("/robots.txt", public, assetFrame, s.robots),
 	}
-	return append(append(all, s.adminRoutes()...), s.testRoutes()...)
+	return slices.Concat(all, s.adminRoutes(), s.peerRoutes(), s.testRoutes())
 }
 
 // adminRoutes are the operator's; adminPages says what each shows.
@@ -105,9 +106,7 @@ func (s *Site) adminRoutes() []route {
 		post("/admin/funds/left/{id}/give", operator, pageFrame, s.giveLeft),
 		post("/admin/funds/rate", operator, pageFrame, s.setRate),
 		get("/admin/peers", operator, pageFrame, s.peers),
-		post("/admin/peers/key", operator, pageFrame, s.confirmKey),
 		post("/admin/peers/threshold", operator, pageFrame, s.setThreshold),
-		post("/admin/peers/unfreeze", operator, pageFrame, s.unfreeze),
 		get("/admin/months", operator, pageFrame, s.adminMonths),
 		get("/admin/months/{period}", operator, pageFrame, s.instanceMonth),
 		get("/admin/months/{period:[0-9-]+}.{format:csv|json}", operator, pageFrame, s.instanceFile),

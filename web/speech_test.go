@@ -150,6 +150,11 @@ func builtKeys(t *testing.T) map[string]string {
 	add("withdrawals.of.", "", ledger.OfEarnings, ledger.OfMeans, ledger.OfCause, ledger.OfFees)
 	add("funds.", "", ledger.OfCause, ledger.OfFees)
 	add("reverse.", "", ledger.Mistake, ledger.Chargeback)
+	add("outcome.", "", "ours", "theirs", "agreed", "dropped")
+	add("writeoff.", "", "proposed", "confirmed", "withdrawn")
+	add("peer.key.", "", "pinned", "rotated", "confirmed")
+	add("event.", "", "frozen", "unfrozen", "key-pinned", "key-confirmed", "key-rotated", "key-held", "key-adopted", "key-kept", "threshold",
+		"advance-limit", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
 	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}
 	add("kept.", "", kept...)
 	add("kept.", ".text", kept...)

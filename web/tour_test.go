@@ -160,6 +160,59 @@ func (s *scene) moneyMoves() {
 	}
 }
 
+// trouble puts on a peer's page all that there may be on it: an advance, something given up, something proposed, a dispute,
+// a freeze; and another peer's key changes.
+func (s *scene) trouble() {
+	s.t.Helper()
+	const host, key = "debtor.example", "z6MkvQnUuQn3s52dw4FF3T87sfaTvXRW7owE1QMvFwpag2Bf"
+	ctx := context.Background()
+	operator, err := s.a.MemberByName(ctx, "rita")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rita := operator.ID
+	_, err = s.a.PinPeer(ctx, ledger.PeerIdentity{Host: host, Actor: "https://debtor.example/actor", AccountingKey: key, AccountingKeyID: "https://debtor.example/actor#accounting-key"})
+	steps := []func() error{
+		func() error { return s.a.ConfirmPeerKey(ctx, rita, host, key) },
+		func() error { return s.a.SetAdvanceLimit(ctx, rita, host, 100_000) },
+		func() error { s.a.claimOf(host, "alice", 1, 12); return nil },
+		func() error {
+			_, err := s.a.ProposeWriteOff(ctx, s.a.Op.ID, host, "They are insolvent; file 7 IN 12/26.")
+			return err
+		},
+		func() error {
+			all, err := s.a.WriteOffs(ctx, host)
+			if err != nil {
+				return err
+			}
+			return s.a.ConfirmWriteOff(ctx, rita, all[0].ID)
+		},
+		func() error {
+			id, err := s.a.OpenDispute(ctx, rita, host, "https://debtor.example/claims/2026-11/"+s.a.Instance.Instance().Host+"/EUR/1", "They say that they had paid it in October.")
+			if err != nil {
+				return err
+			}
+			return s.a.NoteDispute(ctx, s.a.Op.ID, id, "Nothing of it is on our account.")
+		},
+		func() error { s.a.claimOf(host, "alice", 2, 7); return nil },
+		func() error { _, err := s.a.ProposeWriteOff(ctx, s.a.Op.ID, host, "And this, too."); return err },
+		func() error { return s.a.FreezePeer(ctx, rita, host, "Nobody answers the telephone.") },
+		func() error {
+			_, err := s.a.HoldPeerKey(ctx, "b.localhost:"+s.port, key, s.b.Base+"/actor#accounting-key")
+			return err
+		},
+	}
+	for _, step := range steps {
+		if err == nil {
+			err = step()
+		}
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.clock.Set(s.clock.Now().Add(40 * 24 * time.Hour))
+}
+
 // stop is one page of the tour: who looks at it, and where.
 type stop struct {
 	name, as, path string
@@ -189,6 +242,7 @@ func (s *scene) stops() []stop {
 		{"withdraw-new", "dora", "/withdraw"}, {"delete-new", "dora", "/settings/delete"},
 		{"intent-unfunded", "dora", intent(s.b.Instance.Instance().ButtonIRI(s.foreign.ID))},
 		{"admin", "rita", "/admin"}, {"admin-invites", "rita", "/admin/invites"}, {"admin-peers", "rita", "/admin/peers"},
+		{"admin-peer", "rita", "/admin/peers/debtor.example"}, {"admin-peer-held", "rita", "/admin/peers/b.localhost:" + s.port},
 		{"admin-months", "rita", "/admin/months"},
 		{"admin-month", "rita", "/admin/months/2026-11"}, {"admin-deposits", "rita", "/admin/deposits"},
 		{"admin-withdrawals", "rita", "/admin/withdrawals"}, {"admin-payments", "rita", "/admin/payments"},
@@ -206,6 +260,7 @@ func TestTour(t *testing.T) {
 	s := newScene(t)
 	s.a.join("dora")
 	s.moneyMoves()
+	s.trouble()
 	complaints := webtest.Complaints(t, ctx)
 	s.tour(ctx, "de", map[string]webtest.Look{"360-de": {Width: 360}})
 	if *shots != "" {

@@ -84,8 +84,15 @@ func (w *town) found(name string, set ledgertest.Option) {
 	}
 	p.Instance = ledgertest.New(w.t, options...)
 	site, err := New(Config{Ledger: p.Ledger, Resolver: neighbour{w, p}, Pool: p.Pool,
-		Log:            slog.New(slog.NewTextHandler(w.t.Output(), nil)),
-		Fingerprint:    func(multikey string) string { return "print of " + multikey },
+		Log:         slog.New(slog.NewTextHandler(w.t.Output(), nil)),
+		Fingerprint: func(multikey string) string { return "print of " + multikey },
+		Evidence: func(_ context.Context, ids []string) ([]Evidence, error) {
+			all := make([]Evidence, len(ids))
+			for i, id := range ids {
+				all[i] = Evidence{ID: id, Kept: w.clock.Now()}
+			}
+			return all, nil
+		},
 		OwnFingerprint: func(context.Context) (string, error) { return "print of " + name + ".localhost", nil },
 		PayIn:          "Flattr Club e. V.\nDE02 1203 0000 0000 2020 51",
 		Test: &TestMode{CloseMonth: p.closeMonth, Turn: func(_ context.Context, by time.Duration) error {

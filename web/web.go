@@ -34,6 +34,8 @@ type Config struct {
 	Fingerprint func(multikey string) string
 	// OwnFingerprint is that of the instance's own accounting key; nil shows none.
 	OwnFingerprint func(context.Context) (string, error)
+	// Evidence finds the signed documents that are kept of claims and payments, by their ids; nil finds none.
+	Evidence func(ctx context.Context, ids []string) ([]Evidence, error)
 
 	// ClientIP is who is counted by the rate limits; nil means the connection's address. Behind a
 	// proxy the caller must take it from what that proxy sets.
@@ -82,6 +84,7 @@ type Site struct {
 
 	fingerprint    func(multikey string) string
 	ownFingerprint func(context.Context) (string, error)
+	evidence       func(ctx context.Context, ids []string) ([]Evidence, error)
 
 	sessions *scs.SessionManager
 	words    map[string]*speech
@@ -99,7 +102,7 @@ type Site struct {
 func New(c Config) (*Site, error) {
 	s := &Site{ledger: c.Ledger, resolver: c.Resolver, pool: c.Pool, log: c.Log,
 		payIn: lines(c.PayIn), test: c.Test, clientIP: c.ClientIP, limits: newLimits(),
-		fingerprint: c.Fingerprint, ownFingerprint: c.OwnFingerprint, hashing: make(chan struct{}, hashesAtOnce)}
+		fingerprint: c.Fingerprint, ownFingerprint: c.OwnFingerprint, evidence: c.Evidence, hashing: make(chan struct{}, hashesAtOnce)}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,9 +157,15 @@ func endInScript(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// fetch NAME URL STATUS asks a service for an address as its proxy does; the page is the standard output.
+// fetch NAME URL STATUS [MEDIA] asks a service for an address as its proxy does; the page, or the document of that
+// media type, is the standard output.
 func fetch(ts *testscript.TestScript, _ bool, args []string) {
-	resp, err := clientOf(shellOf(ts).services[args[0]].listens()).Get(args[1])
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, args[1], nil)
+	ts.Check(err)
+	if len(args) > 3 {
+		r.Header.Set("Accept", args[3])
+	}
+	resp, err := clientOf(shellOf(ts).services[args[0]].listens()).Do(r)
 	ts.Check(err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

@@ -30,13 +30,14 @@ type instance struct {
 
 // parts are what an instance is wired from.
 type parts struct {
-	pool   *pgxpool.Pool
-	inst   ledger.Instance
-	now    func() time.Time
-	client *guard.Client
-	web    vocab.Web
-	test   *web.TestMode
-	payIn  string
+	pool      *pgxpool.Pool
+	inst      ledger.Instance
+	now       func() time.Time
+	client    *guard.Client
+	web       vocab.Web
+	test      *web.TestMode
+	payIn     string
+	noNetting bool
 }
 
 // newInstance creates the instance's row if the database is new, and plugs everything together.
@@ -49,7 +50,7 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	books, err := ledger.Open(ctx, ledger.Options{Pool: p.pool, Now: p.now, Outbox: outbox, Log: log})
+	books, err := ledger.Open(ctx, ledger.Options{Pool: p.pool, Now: p.now, Outbox: outbox, Log: log, NoNetting: p.noNetting})
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,15 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 		Log: log, Version: version})
 	site, err := web.New(web.Config{Ledger: books, Resolver: resolver{fed}, Pool: p.pool, Log: log,
 		PayIn: p.payIn, Test: p.test, ClientIP: clientIP,
-		Fingerprint: federation.Fingerprint, OwnFingerprint: fed.AccountingFingerprint})
+		Fingerprint: federation.Fingerprint, OwnFingerprint: fed.AccountingFingerprint,
+		Evidence: func(ctx context.Context, ids []string) ([]web.Evidence, error) {
+			kept, err := federation.EvidenceOf(ctx, p.pool, ids)
+			all := make([]web.Evidence, len(kept))
+			for i, k := range kept {
+				all[i] = web.Evidence{ID: k.ID, Sent: k.Sent, Kept: k.CreatedAt}
+			}
+			return all, err
+		}})
 	if err != nil {
 		return nil, err
 	}

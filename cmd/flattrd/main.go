@@ -33,6 +33,7 @@ type commands struct {
 	Settle     settleCommand     `cmd:"" help:"Close or settle what is due now."`
 	Check      checkCommand      `cmd:"" help:"Check every invariant of the books."`
 	Evidence   evidenceCommand   `cmd:"" help:"The signed documents about money: list, show, verify."`
+	Key        keyCommand        `cmd:"" help:"This instance's accounting key: list, rotate."`
 	Backup     backupCommand     `cmd:"" help:"Write the whole database to a file, while the instance goes on."`
 	Restore    restoreCommand    `cmd:"" help:"Make a database from a backup, and check its books."`
 	Statement  statementCommand  `cmd:"" help:"Write a member's or the instance's month as CSV or JSON."`

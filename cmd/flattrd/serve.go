@@ -32,6 +32,7 @@ type serveCommand struct {
 	Unused      string        `env:"FLATTRD_UNUSED" default:"rollover" enum:"rollover,cause" help:"What becomes of a budget that no flattr took a share of: rollover or cause. Holds for months that open from now on."`
 	Cause       string        `env:"FLATTRD_CAUSE" help:"Name of the instance's cause, which gets what nobody else can."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
+	NoNetting   bool          `env:"FLATTRD_NO_NETTING" help:"Have all that is owed paid by bank, even where both sides owe each other."`
 	Payto       string        `env:"FLATTRD_PAYTO" help:"payto: address (RFC 8905) that other instances pay to."`
 	PayIn       string        `env:"FLATTRD_PAY_IN" help:"What givers are told about paying in: holder, IBAN, bank; one a line."`
 	Listen      string        `env:"FLATTRD_LISTEN" default:"127.0.0.1:8080" help:"Address to listen on, behind a proxy that ends TLS."`
@@ -155,7 +156,7 @@ func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	}
 	defer pool.Close()
 	i, err := newInstance(ctx, parts{pool: pool, inst: inst, now: c.Hooks.now(), client: client,
-		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, payIn: c.PayIn})
+		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, payIn: c.PayIn, noNetting: c.NoNetting})
 	if err != nil {
 		return err
 	}

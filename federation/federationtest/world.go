@@ -32,6 +32,7 @@ func HostName(name string) string { return fmt.Sprintf("%s.localhost:%d", name, 
 type Host struct {
 	Name        string // "a" becomes a.localhost:Port
 	Reciprocity string // ledger.ReciprocityOff if ""
+	Options     []func(*ledger.Options)
 }
 
 // World is instances that share nothing but HTTP and a clock.
@@ -86,7 +87,7 @@ func (w *World) add(h Host) {
 	if inst.Reciprocity == "" {
 		inst.Reciprocity = ledger.ReciprocityOff
 	}
-	i := &Instance{Name: h.Name, Instance: ledgertest.NewOn(w.t, ledgertest.DB(w.t), inst, w.Clock)}
+	i := &Instance{Name: h.Name, Instance: ledgertest.NewOn(w.t, ledgertest.DB(w.t), inst, w.Clock, h.Options...)}
 	i.Outbox.Archive = federation.Archive{}
 	w.must(giveKey(context.Background(), i.Pool, inst.ActorIRI(), w.Clock.Now()))
 	w.serveOn(i)

@@ -30,6 +30,10 @@ type Actor struct {
 	Links              []Link   // attached links, payment links among them (FEP-0ea0)
 	Implements         []Feature
 	AcceptsFlattrs     bool // protocol §2; missing is false
+
+	// Rotations are the changes of an instance's accounting key, each with a proof by the key before, the first
+	// one first (see KeyRotation).
+	Rotations []Document
 }
 
 // A PublicKey is an RSA key as Mastodon introduced it.

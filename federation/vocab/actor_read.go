@@ -30,6 +30,7 @@ func ParseActor(d Document) (Actor, error) {
 	actor.AssertionMethods = r.multikeys()
 	actor.Links = r.links()
 	actor.Implements = r.features()
+	actor.Rotations = r.rotations()
 	return actor, r.err
 }
 

@@ -1,6 +1,7 @@
 package vocab
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/go-fed/activity/streams"
@@ -36,8 +37,15 @@ func RenderActor(a Actor) ([]byte, error) {
 	d.named(actor, a)
 	d.keys(a)
 	d.linked(a)
-	return d.set("manuallyApprovesFollowers", false).
-		set("fl:acceptsFlattrs", a.AcceptsFlattrs).render(actorContext)
+	d.set("manuallyApprovesFollowers", false).set("fl:acceptsFlattrs", a.AcceptsFlattrs)
+	if len(a.Rotations) == 0 {
+		return d.render(actorContext)
+	}
+	var rotations []json.RawMessage
+	for _, r := range a.Rotations {
+		rotations = append(rotations, r.Raw())
+	}
+	return d.set("fl:keyRotations", rotations).render(rotatedContext)
 }
 
 func (d *draft) boxes(actor actorObject, a Actor) {

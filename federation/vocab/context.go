@@ -39,6 +39,9 @@ const (
 	TermPaidAt         = NS + "paidAt"
 	TermAllocations    = NS + "allocations"
 	TermSums           = NS + "sums"
+	TermKeyRotations   = NS + "keyRotations"
+	TermOldKey         = NS + "oldKey"
+	TermNewKey         = NS + "newKey"
 	TermSequence       = NS + "sequence"
 	TermSeen           = NS + "seen"
 	TermReceivable     = NS + "receivable"
@@ -51,6 +54,8 @@ const (
 	PaymentType = NS + "Payment"
 	// TotalsType is the type of an instance's public sums of a month (protocol §12).
 	TotalsType = NS + "Totals"
+	// KeyRotationType is the type of a change of accounting keys (protocol §2).
+	KeyRotationType = NS + "KeyRotation"
 	// StatementType is the type of what one instance tells a peer that it has on record (protocol §9).
 	StatementType = NS + "Statement"
 	// OfferType is ActivityStreams'.

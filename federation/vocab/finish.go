@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // MaxSent is the largest document we send, in bytes: Misskey's inbox takes no more
@@ -55,6 +56,8 @@ var (
 
 	totalsContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:sums": literal("fl:sums")}}
 
+	rotationContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS,
+		"fl:oldKey": literal("fl:oldKey"), "fl:newKey": literal("fl:newKey")}}
 	statementContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:records": literal("fl:records"),
 		"fl:returned": literal("fl:returned"), "fl:answer": literal("fl:answer")}}
 
@@ -73,6 +76,10 @@ var (
 		},
 	}
 )
+
+// rotatedContext is an actor's that has had another accounting key: its statements are JSON literals, because
+// what was signed is JSON.
+var rotatedContext = append(slices.Clone(actorContext), map[string]any{"fl:keyRotations": literal("fl:keyRotations")})
 
 func literal(term string) map[string]any { return map[string]any{"@id": term, "@type": "@json"} }
 

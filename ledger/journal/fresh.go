@@ -85,7 +85,7 @@ func (r row) take() bool {
 // normalOf is the side on which an account of a kind stands, as openAccounts says it.
 func normalOf(kind string) string {
 	switch kind {
-	case Bank, Receivable, Loss:
+	case Bank, Receivable, Advance, Loss:
 		return "D"
 	case Suspense, Recovery:
 		return "B"

@@ -3,7 +3,7 @@
 // A transfer is one row that takes an amount from a debit account and gives it to a credit account
 // of the same currency, so the books balance by construction and all accounts sum to zero.
 // A credit-normal account (what we owe: means, earned, payable …) may never be debited below zero;
-// a debit-normal one (what we own: bank, receivable) never credited below zero. Reservations
+// a debit-normal one (what we own: bank, receivable, advance) never credited below zero. Reservations
 // count: a pending transfer holds its amount on both sides until it is posted or voided, each of
 // which is a new transfer. The rules stand twice, judged before writing and as CHECKs in the tables.
 //
@@ -46,13 +46,14 @@ const (
 	Earned     = "earned"      // C: a payee may withdraw it
 	PeerCredit = "peer_credit" // C: a peer paid more than it owed
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
+	Advance    = "advance"     // D: made available to payees before the peer has paid it
 	Cause      = "cause"       // C: given to the instance's cause, which the operator pays
 	Fee        = "fee"         // C: kept by the instance of what its payees get
-	Loss       = "loss"        // D: left the bank without anybody's account to take it from
+	Loss       = "loss"        // D: what this instance has lost
 	Recovery   = "recovery"    // B, of a peer: between what was signed before a restore and what the books say now
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Loss, Cause, Fee, Recovery}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Advance, Cause, Fee, Loss, Recovery}
 
 // Account names one account of the books' currency.
 type Account struct {

@@ -96,35 +96,14 @@ func (s Settlement) Book(ctx context.Context, tx pgx.Tx, singles ...Entry) error
 	if _, err := tx.Exec(ctx, `lock table account in exclusive mode; set local work_mem = '64MB'`); err != nil {
 		return err
 	}
+	var balances pgx.Batch
 	for _, change := range []string{changeReserved, changeGiven} {
-		if _, err := tx.Exec(ctx, fmt.Sprintf(change, s.table())); err != nil {
-			return err
-		}
+		balances.Queue(fmt.Sprintf(change, s.table()))
 	}
-	return s.addSingles(ctx, tx, singles)
-}
-
-// Attach makes the booked batch a partition.
-func (s Settlement) Attach(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, fmt.Sprintf(`
-		alter table %[1]s alter batch drop default, alter currency drop default, alter booked_at drop default;
-		alter table transfer attach partition %[1]s for values in ('%[2]s')`, s.table(), s.batch()))
-	return err
-}
-
-// addSingles changes the singles' accounts, which gives their ids, and then writes the singles.
-func (s Settlement) addSingles(ctx context.Context, tx pgx.Tx, singles []Entry) error {
-	var debits, credits []int64
-	sums := map[Account][2]int64{}
-	for _, e := range singles {
-		from, to := sums[e.Debit], sums[e.Credit]
-		from[0], to[1] = from[0]+e.Amount, to[1]+e.Amount
-		sums[e.Debit], sums[e.Credit] = from, to
-	}
-	kinds, owners := accounts(singles)
-	for i := range kinds {
-		sum := sums[Account{Kind: kinds[i], Owner: owners[i]}]
-		debits, credits = append(debits, sum[0]), append(credits, sum[1])
+	changing := tx.SendBatch(ctx, &balances)
+	kinds, owners, debits, credits := sums(singles) // while the server is at it
+	if err := changing.Close(); err != nil {
+		return err
 	}
 	changed, _ := tx.Query(ctx, changeSingles, kinds, owners, s.Currency, debits, credits)
 	ids, err := readIDs(changed)
@@ -136,6 +115,30 @@ func (s Settlement) addSingles(ctx context.Context, tx pgx.Tx, singles []Entry) 
 		s.row(&rows, e, ids[e.Debit], ids[e.Credit])
 	}
 	return s.Send(ctx, tx.Conn().PgConn(), &rows)
+}
+
+// Attach makes the booked batch a partition.
+func (s Settlement) Attach(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, fmt.Sprintf(`
+		alter table %[1]s alter batch drop default, alter currency drop default, alter booked_at drop default;
+		alter table transfer attach partition %[1]s for values in ('%[2]s')`, s.table(), s.batch()))
+	return err
+}
+
+// sums are what singles add to their accounts, as columns.
+func sums(singles []Entry) (kinds []string, owners, debits, credits []int64) {
+	sums := map[Account][2]int64{}
+	for _, e := range singles {
+		from, to := sums[e.Debit], sums[e.Credit]
+		from[0], to[1] = from[0]+e.Amount, to[1]+e.Amount
+		sums[e.Debit], sums[e.Credit] = from, to
+	}
+	kinds, owners = accounts(singles)
+	for i := range kinds {
+		sum := sums[Account{Kind: kinds[i], Owner: owners[i]}]
+		debits, credits = append(debits, sum[0]), append(credits, sum[1])
+	}
+	return kinds, owners, debits, credits
 }
 
 // changeGiven posts to whom it was reserved for, which is the clearing account: before the singles, which take
@@ -164,7 +167,7 @@ const changeSingles = `
 	  returning a.id, a.kind, a.owner),
 	opened as (
 	  insert into account (kind, owner, currency, normal, debits_posted, credits_posted)
-	  select kind, owner, $3, case when kind in ('bank','receivable','loss') then 'D'
+	  select kind, owner, $3, case when kind in ('bank','receivable','advance','loss') then 'D'
 	                               when kind in ('suspense', 'recovery') then 'B' else 'C' end, debits, credits
 	  from k where not exists (select from account a where a.kind = k.kind and a.owner = k.owner and a.currency = $3)
 	  order by kind, owner

@@ -47,7 +47,7 @@ func (s *standing) read(b Book, entries []Entry) *pgx.Batch {
 // creating the same accounts wait instead of deadlocking.
 const openAccounts = `
 	insert into account (kind, owner, currency, normal)
-	select kind, owner, $3, case when kind in ('bank','receivable','loss') then 'D'
+	select kind, owner, $3, case when kind in ('bank','receivable','advance','loss') then 'D'
 	                             when kind in ('suspense', 'recovery') then 'B' else 'C' end
 	from unnest((select $1::text[]), (select $2::bigint[])) as k (kind, owner)
 	where not exists (select from account a where a.kind = k.kind and a.owner = k.owner and a.currency = $3)

@@ -192,14 +192,22 @@ func (t Table) near(r Record, books map[string]Table) (all []string) {
 // booked is the table whose row a kind of transfer books.
 func booked(kind string) string {
 	switch {
-	case strings.HasPrefix(kind, "payment"), strings.HasPrefix(kind, "receipt"):
+	case strings.HasPrefix(kind, "payment"), strings.HasPrefix(kind, "receipt"), kind == "netting":
 		return "payment"
 	case kind == "refund", kind == "payout":
 		return "withdrawal"
 	case kind == "chargeback", kind == "loss":
 		return "reversal"
 	}
-	return map[string]string{"deposit": "deposit", "budget": "reservation", "earning": "earning", "claim": "claim",
+	switch kind {
+	case "advance":
+		return "line_advance"
+	case "write_off", "advance_loss":
+		return "write_off_line"
+	case "repayment", "reinstatement", "advance_recovery":
+		return "line_allocation"
+	}
+	return map[string]string{"deposit": "deposit", "budget": "reservation", "earning": "earning", "claim": "claim", "adoption": "claim", "recovery": "claim",
 		"return": "share_return", "line": "claim_line", "allocation": "line_allocation", "withdrawal": "withdrawal",
 		"reversal": "reversal", "donation": "donation", "fee": "fee"}[kind]
 }

@@ -54,7 +54,7 @@ func (i *Instance) Reopen(database string) {
 		i.t.Fatal(err)
 	}
 	box := &Outbox{pool: pool, Archive: i.Outbox.Archive}
-	l, err := openLedger(pool, i.Clock, box)
+	l, err := openLedger(pool, i.Clock, box, i.options)
 	if err != nil {
 		i.t.Fatal(err)
 	}

@@ -111,12 +111,13 @@ func (o *Outbox) Take(t testing.TB) []ledger.Message {
 // Instance is a ledger under test.
 type Instance struct {
 	*ledger.Ledger
-	Pool   *pgxpool.Pool
-	Outbox *Outbox
-	Clock  *Clock
-	Op     ledger.Member // an operator
-	t      testing.TB
-	after  []func() // the test's end
+	Pool    *pgxpool.Pool
+	Outbox  *Outbox
+	Clock   *Clock
+	Op      ledger.Member // an operator
+	t       testing.TB
+	after   []func() // the test's end
+	options []func(*ledger.Options)
 }
 
 // Option changes how New makes an instance.
@@ -154,7 +155,7 @@ func New(t testing.TB, options ...Option) *Instance {
 }
 
 // NewOn makes a ledger on a given database.
-func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock) *Instance {
+func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock, options ...func(*ledger.Options)) *Instance {
 	t.Helper()
 	ctx := context.Background()
 	box := &Outbox{pool: pool}
@@ -168,11 +169,11 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := openLedger(pool, clock, box)
+	l, err := openLedger(pool, clock, box, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Instance{Ledger: l, Pool: pool, Outbox: box, Clock: clock, t: t}
+	i := &Instance{Ledger: l, Pool: pool, Outbox: box, Clock: clock, t: t, options: options}
 	op, err := l.CreateOperator(ctx, ledger.Joining{Name: "op", PasswordHash: "x", Language: "en"})
 	if err != nil {
 		t.Fatal(err)
@@ -182,10 +183,16 @@ func NewOn(t testing.TB, pool *pgxpool.Pool, inst ledger.Instance, clock *Clock)
 	return i
 }
 
-func openLedger(pool *pgxpool.Pool, clock *Clock, box *Outbox) (*ledger.Ledger, error) {
-	return ledger.Open(context.Background(), ledger.Options{Pool: pool, Now: clock.Now, Outbox: box,
-		Log: slog.New(slog.DiscardHandler)})
+func openLedger(pool *pgxpool.Pool, clock *Clock, box *Outbox, options []func(*ledger.Options)) (*ledger.Ledger, error) {
+	o := ledger.Options{Pool: pool, Now: clock.Now, Outbox: box, Log: slog.New(slog.DiscardHandler)}
+	for _, set := range options {
+		set(&o)
+	}
+	return ledger.Open(context.Background(), o)
 }
+
+// NoNetting leaves all that is owed to be paid by bank.
+func NoNetting(o *ledger.Options) { o.NoNetting = true }
 
 // MustCheck fails the test on any broken invariant, and on anything that the audit finds.
 func (i *Instance) MustCheck() {

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +12,9 @@ import (
 
 // Months is three instances that have played November and December 2026 with each other and stand
 // in January: every table of the schema has rows, and every state of a reservation, claim, line,
-// payment and withdrawal occurs somewhere. A fourth instance, d.example, exists only as messages
-// written by hand: it does what an honest implementation of ours wouldn't.
+// payment and withdrawal occurs somewhere. Two further instances exist only as messages
+// written by hand: d.example does what an honest implementation of ours wouldn't, and e.example returns what c.example
+// has lost.
 //
 // Every split comes out even unless Uneven is set, so that two histories built separately are the
 // same but for their random ids: ties between equal shares are broken by those.
@@ -35,6 +37,9 @@ type MonthOptions struct {
 
 const stranger = "d.example"
 
+// debtor is an instance that exists only as messages, too: it owes b.example's members more than it pays.
+const debtor = "e.example"
+
 // PlayMonths builds the history.
 func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	t.Helper()
@@ -50,18 +55,24 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.turn(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.leave("gone@a.example")
 	m.leave("gone@b.example")
+	m.leave("clay@c.example")
+	m.restart()
 	m.turn(time.Date(2026, 12, 2, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.strangersAnswer()
+	m.returns()
 	m.decemberPayments()
 	m.december()
 	m.turn(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))
+	m.must(m.C.Started(context.Background()))
 	m.tick(time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.hosts = []string{"a.example", "b.example"} // c.example is out of reach: what is for it stays offered
 	m.deliver()
 	m.januaryPayments()
 	m.strangersClaims()
+	m.lostAgain()
 	m.withdrawals()
 	m.january()
+	m.debtor()
 	m.reversals()
 	m.payouts()
 	m.leaving()
@@ -77,7 +88,7 @@ func (m *Months) instance(host string, options ...Option) *Instance {
 func (m *Months) people() {
 	for _, handle := range []string{"ruth@a.example", "rolf@a.example", "alice@a.example", "anna@a.example", "axel@a.example", "dora@a.example",
 		"poor@a.example", "gone@a.example", "odd@a.example", "bob@b.example", "bea@b.example", "gone@b.example",
-		"carl@c.example", "cora@c.example", "cleo@c.example"} {
+		"carl@c.example", "cora@c.example", "cleo@c.example", "clay@c.example", "idle@c.example"} {
 		name, host, _ := strings.Cut(handle, "@")
 		m.members[handle] = m.Post[host].Join(name)
 	}
@@ -88,8 +99,11 @@ func (m *Months) people() {
 		_, made := m.at(handle).Button(m.members[handle], slug)
 		m.things[thing] = made.IRI
 	}
-	for _, thing := range []string{"xena/1", "yuri/1", "zoe/1", "zoe/2", "mute/1"} {
-		m.things[strings.Replace(thing, "/", "@"+stranger+"/", 1)] = "https://" + stranger + "/buttons/" + thing
+	for _, thing := range []string{"xena@d.example/1", "yuri@d.example/1", "zoe@d.example/1", "zoe@d.example/2", "mute@d.example/1",
+		"elsa@e.example/1", "emil@e.example/1", "ella@e.example/1"} {
+		handle, slug, _ := strings.Cut(thing, "/")
+		name, host, _ := strings.Cut(handle, "@")
+		m.things[thing] = "https://" + host + "/buttons/" + name + "/" + slug
 	}
 }
 
@@ -97,7 +111,7 @@ func (m *Months) people() {
 // click, a flattr that is held in vain, and one that nobody answers.
 func (m *Months) november(o MonthOptions) {
 	m.fund("carl@c.example", 400, 50)
-	m.fund("cleo@c.example", 90, 40)
+	m.fund("idle@c.example", 90, 40)
 	m.fund("alice@a.example", 600, 50)
 	m.budget("alice@a.example", 100)
 	m.fund("anna@a.example", 600, 200)
@@ -116,12 +130,15 @@ func (m *Months) november(o MonthOptions) {
 	m.undo("bea@b.example", "axel@a.example/1")
 	m.flattr("bea@b.example", "bob@b.example/1")
 	m.flattr("carl@c.example", "gone@a.example/1", "bob@b.example/1")
+	m.fund("cleo@c.example", 300, 90)
+	m.flattr("cleo@c.example", "elsa@e.example/1", "emil@e.example/1", "ella@e.example/1")
 	if o.Uneven {
 		m.fund("odd@a.example", 200, 100)
 		m.flattr("odd@a.example", "bob@b.example/1", "anna@a.example/1", "carl@c.example/1")
 	}
 	m.deliver()
 	m.strangersVerdicts()
+	m.keepersVerdicts()
 }
 
 // december: the budgets run on; bea's rolls over.
@@ -130,8 +147,10 @@ func (m *Months) december() {
 	m.flattr("anna@a.example", "bob@b.example/1", "bob@b.example/2", "alice@a.example/1", "bea@b.example/1")
 	m.flattr("bob@b.example", "alice@a.example/1", "anna@a.example/1", "axel@a.example/1", "bea@b.example/1", "carl@c.example/1")
 	m.flattr("carl@c.example", "bob@b.example/1", "alice@a.example/1")
-	m.flattr("cleo@c.example", "carl@c.example/2")
+	m.flattr("cleo@c.example", "elsa@e.example/1", "emil@e.example/1", "ella@e.example/1")
+	m.flattr("idle@c.example", "carl@c.example/2")
 	m.deliver()
+	m.keepersVerdicts()
 }
 
 // january stays open: flattrs without a share, a budget that is lowered.
@@ -146,7 +165,7 @@ func (m *Months) january() {
 // on its way and one that is only ordered.
 func (m *Months) decemberPayments() {
 	for _, from := range m.hosts {
-		for _, to := range append([]string{stranger}, m.hosts...) {
+		for _, to := range append([]string{stranger, keeper}, m.hosts...) {
 			if p, err := m.Post[from].Peer(context.Background(), to); err == nil {
 				m.must(m.Post[from].SetThreshold(context.Background(), m.Post[from].Op.ID, p.Host, cents(1)))
 			}
@@ -158,7 +177,7 @@ func (m *Months) decemberPayments() {
 	excess := m.pay(m.B, m.A)
 	m.must(m.A.ConfirmPayment(ctx, m.A.Op.ID, excess.ID, excess.Amount+cents(100)))
 	m.pay(m.A, m.C)
-	m.order(m.C, "b.example")
+	m.nettings()
 	m.deliver()
 }
 
@@ -221,4 +240,53 @@ func (m *Months) strangersClaims() {
 	m.offer("2026-11", 3, 0, map[string]int64{bob: 5_000})
 	m.offer("2026-12", 1, 0, map[string]int64{bob: cents(10), gone: cents(5), nobody: cents(20)})
 	m.offer("2026-12", 2, 0, map[string]int64{bea: cents(7), bob: cents(7)})
+}
+
+// debtor: b.example advances what e.example owes, gets some of it back, and gives up the rest, of which some comes
+// after all. The first proposal to give up is withdrawn, the last waits.
+func (m *Months) debtor() {
+	ctx, b, op := context.Background(), m.B, m.B.Op.ID
+	const bea, keeper, key = "https://b.example/users/bea", "https://b.example/users/op", "zDebtor"
+	_, err := b.PinPeer(ctx, ledger.PeerIdentity{Host: debtor, Actor: "https://e.example/actor", Inbox: "https://e.example/inbox",
+		AccountingKey: key, AccountingKeyID: "https://e.example/actor#accounting-key"})
+	m.must(err)
+	second, err := b.CreateOperator(ctx, ledger.Joining{Name: "op2", PasswordHash: "x", Language: "en"})
+	m.must(err)
+	m.must(b.ConfirmPeerKey(ctx, op, debtor, key))
+	m.must(b.SetAdvanceLimit(ctx, op, debtor, cents(40)))
+	m.owe(1, map[string]int64{bea: cents(30), keeper: cents(20)})
+	m.arrives(1, 20)
+	off, err := b.ProposeWriteOff(ctx, op, debtor, "bankrupt, they say")
+	m.must(err)
+	m.must(b.WithdrawWriteOff(ctx, second.ID, off.ID))
+	off, err = b.ProposeWriteOff(ctx, op, debtor, "bankrupt")
+	m.must(err)
+	m.must(b.ConfirmWriteOff(ctx, second.ID, off.ID))
+	m.arrives(1, 10)
+	m.owe(2, map[string]int64{bea: cents(4), keeper: cents(5)})
+	_, err = b.ProposeWriteOff(ctx, second.ID, debtor, "still bankrupt")
+	m.must(err)
+	dispute, err := b.OpenDispute(ctx, op, debtor, "https://e.example/claims/2026-11/b.example/EUR/2", "they say it was paid")
+	m.must(err)
+	m.must(b.NoteDispute(ctx, second.ID, dispute, "not to our bank"))
+}
+
+// owe sends b.example a claim of e.example.
+func (m *Months) owe(n int32, lines map[string]int64) {
+	m.t.Helper()
+	o, err := StrangersOffer(debtor, "b.example", "2026-11", n, lines)
+	m.must(err)
+	m.must(m.B.ReceiveClaim(context.Background(), o))
+}
+
+// arrives lets so many cents of e.example come for its claim n.
+func (m *Months) arrives(n, amount int64) {
+	m.t.Helper()
+	ctx, iri := context.Background(), fmt.Sprint("https://e.example/payments/", amount)
+	m.must(m.B.ReceivePayment(ctx, ledger.PaymentNotice{IRI: iri, Host: debtor, Amount: cents(amount), Currency: "EUR", Method: "bank",
+		Reference: fmt.Sprint("E", amount), PaidAt: m.Clock.Now(), Content: iri,
+		Allocations: []ledger.NoticedAllocation{{Claim: fmt.Sprint("https://e.example/claims/2026-11/b.example/EUR/", n), Amount: cents(amount)}}}))
+	d, err := m.B.PaymentDocument(ctx, iri)
+	m.must(err)
+	m.must(m.B.ConfirmPayment(ctx, m.B.Op.ID, d.ID, cents(amount)))
 }

@@ -51,7 +51,7 @@ func (m *Months) refunds(handle string, by int64) {
 	}
 }
 
-// payouts of what cleo's budgets gave to the cause of c.example: one paid, one refused, one open.
+// payouts of what idle's budgets gave to the cause of c.example: one paid, one refused, one open.
 func (m *Months) payouts() {
 	ctx, c := context.Background(), m.C
 	for n, amount := range []int64{20, 15, 10} {
@@ -72,7 +72,7 @@ func (m *Months) payouts() {
 // something is still to come.
 func (m *Months) leaving() {
 	ctx := context.Background()
-	m.must(m.C.Leave(ctx, m.members["carl@c.example"].ID, ledger.Leaving{Give: true, Cause: "cleo"}))
+	m.must(m.C.Leave(ctx, m.members["carl@c.example"].ID, ledger.Leaving{Give: true, Cause: "idle"}))
 	m.must(m.A.Leave(ctx, m.members["odd@a.example"].ID, ledger.Leaving{Give: true}))
 	m.must(m.A.Leave(ctx, m.members["rolf@a.example"].ID, ledger.Leaving{IBAN: "DE75512108001245126199"}))
 }

@@ -33,11 +33,19 @@ var Bugs = []string{
 	"adopted-to-givers",     // refused lines of an offer that came back go to givers whom the books don't know
 	"release-unasked",       // any statement ends a hold, not only the answer to ours
 	"release-lacking",       // a hold ends though the peer has what we lack
+
+	// Rules of whoever stores and tells what this package decides; Planted asks for them.
+	"offered-at-once",   // a settled month is offered though an own offer for it has come back
+	"statement-counted", // a statement's id is its number, which comes again after a restore
+	"paid-in-doubt",     // orders are placed though the bank has paid what the books don't know
 }
 
 var bug atomic.Pointer[string]
 
 // Plant plants a bug, for the whole process; "" takes it out.
 func Plant(name string) { bug.Store(&name) }
+
+// Planted tells callers of this package whether a bug of theirs is planted.
+func Planted(name string) bool { return planted(name) }
 
 func planted(name string) bool { p := bug.Load(); return p != nil && *p == name }

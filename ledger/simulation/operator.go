@@ -126,11 +126,11 @@ func (w *world) placeOrders(h *host, peer int) {
 			continue
 		}
 		known := w.bank.ordered(h.no, y.Reference)
-		if !known && (w.chance(100) || w.quiet()) {
+		if !known && (w.chance(250) || w.quiet()) {
 			w.act(h, peer, "cancel", pair.Cancel(y))
 			continue
 		}
-		if s.standing.Held || !known && w.inDoubt(h, peer) {
+		if s.standing.Held || !known && w.inDoubt(h, peer) && !pair.Planted("paid-in-doubt") {
 			continue
 		}
 		w.order(h.no, peer, y.Reference, y.Amount)

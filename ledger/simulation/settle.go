@@ -114,7 +114,12 @@ func (w *world) claim(h *host, peer int, period string, lines []pair.Line) {
 	c := pair.Claim{Period: period, Amount: sumOf(lines), State: pair.Draft, Lines: lines}
 	move(&h.books.clearing, &s.payable, c.Amount)
 	w.commit(h, peer, pair.Decision{Claims: []pair.Claim{c}})
-	if !s.standing.Held {
+	switch {
+	case s.standing.Held:
+	case pair.Planted("offered-at-once"):
+		c = s.claims[len(s.claims)-1]
+		w.commit(h, peer, pair.Release([]pair.Claim{c}, nil, nil, func(period string) (int32, string) { return h.next(peer, period) }))
+	default:
 		w.release(h, peer)
 	}
 }

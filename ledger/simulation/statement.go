@@ -22,8 +22,11 @@ func (w *world) tellAll(h *host) {
 func (w *world) makeStatement(h *host, peer int, inReplyTo string) {
 	s := &h.books.sides[peer]
 	s.standing.Sent++
-	records := h.records(peer)
 	id := h.name + "/statements/" + strconv.FormatInt(w.serial(), 10)
+	if pair.Planted("statement-counted") {
+		id = h.name + "/statements/" + hostName(peer) + "/" + strconv.FormatInt(s.standing.Sent, 10)
+	}
+	records := h.records(peer)
 	d := &document{kind: statement, author: h.no, to: peer, id: id,
 		statement: &pair.Statement{ID: id, InReplyTo: inReplyTo, Sequence: s.standing.Sent, Seen: s.standing.Seen,
 			Records: records[1], Balance: s.balance}}

@@ -37,6 +37,9 @@ func Run(seed uint64, hosts int, trace io.Writer) (r Result) {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x466564666c617474)), trace: trace}
 	w.result.Seed, w.result.Hash = seed, fnvOffset
 	defer func() {
+		if trace != nil {
+			return // whoever reads along sees the stack
+		}
 		if p := recover(); p != nil {
 			w.violation("", "panic: %v", p)
 			r = w.result
@@ -59,15 +62,16 @@ func Run(seed uint64, hosts int, trace io.Writer) (r Result) {
 
 // weather is what a world suffers from; what is off in one seed shows alone in another.
 type weather struct {
-	loss, double, late, crash int // per mille
-	cuts, badBank, leaving    bool
+	loss, double, late, crash, restores int // per mille
+	cuts, badBank, leaving              bool
 }
 
 func (w *world) build(hosts int) {
 	if hosts == 0 {
 		hosts = []int{2, 2, 2, 2, 3, 3, 3, 3, 4, 5}[w.rng.IntN(10)]
 	}
-	w.weather = weather{loss: w.sometimes(150), double: w.sometimes(150), late: w.sometimes(20), crash: w.sometimes(10),
+	w.weather = weather{loss: w.sometimes(150), double: w.sometimes(150), late: []int{0, 20, 20, 100}[w.rng.IntN(4)],
+		crash: w.sometimes(10), restores: []int{0, 100, 200, 600}[w.rng.IntN(4)],
 		cuts: w.chance(500), badBank: w.chance(500), leaving: w.chance(700)}
 	months := int64(3 + w.rng.IntN(4))
 	w.quietFrom = months*month + 6*day
@@ -120,7 +124,7 @@ func (w *world) planDisasters(h *host) {
 		from := w.within(w.quietFrom - 6*day)
 		h.cutFrom, h.cutTo = from, from+w.within(5*day)
 	}
-	for w.chance(150) {
+	for w.chance(w.weather.restores) {
 		backup := w.within(w.quietFrom - 8*day)
 		w.at(backup, event{kind: backingUp, host: int16(h.no)})
 		w.at(backup+w.within(7*day), event{kind: restoring, host: int16(h.no), n: int64(w.rng.IntN(5))})

@@ -91,7 +91,8 @@ type revenueJSON struct {
 	Amount    amount       `json:"amount"`
 	Announced amount       `json:"announced"`
 	Available amount       `json:"available"`
-	Fee       amount       `json:"fee"` // of available; net is the rest
+	Lost      amount       `json:"lost"` // written off
+	Fee       amount       `json:"fee"`  // of available; net is the rest
 	Net       amount       `json:"net"`
 	Withdrawn amount       `json:"withdrawn"` // within the month
 	Sources   []sourceJSON `json:"sources"`
@@ -104,6 +105,7 @@ type sourceJSON struct {
 	Amount    amount `json:"amount"`
 	Announced amount `json:"announced"`
 	Available amount `json:"available"`
+	Lost      amount `json:"lost"`
 	Fee       amount `json:"fee"`
 	Net       amount `json:"net"`
 	State     string `json:"state"`
@@ -124,7 +126,7 @@ func (r revenue) json(ctx context.Context, to io.Writer) error {
 	l := lists{to: to}
 	begin := func(v ledger.Revenue) error {
 		return errors.Join(l.begin(revenueJSON{headOf(r.ledger.Instance(), "Revenue", r.member.Name, v.Month), v.Flattrs(), v.Pledged,
-			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Fee()), amount(v.Net()), amount(v.Withdrawn), sourcesOf(v.Sources)}), l.open("things"))
+			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Lost()), amount(v.Fee()), amount(v.Net()), amount(v.Withdrawn), sourcesOf(v.Sources)}), l.open("things"))
 	}
 	err := r.ledger.Revenue(ctx, r.member.ID, r.period, 0, begin, func(x ledger.RevenueThing) error {
 		return l.add(thingJSON{x.Host, kindOf(x), x.Object, x.URL, x.Title, x.Flattrs, optional(x.Amount), x.State})
@@ -138,7 +140,7 @@ func (r revenue) json(ctx context.Context, to io.Writer) error {
 func sourcesOf(all []ledger.EarnedFrom) []sourceJSON {
 	sources := make([]sourceJSON, len(all))
 	for i, s := range all {
-		sources[i] = sourceJSON{s.Period, s.Host, s.Flattrs, amount(s.Amount), amount(s.Announced()), amount(s.Available), amount(s.Fee), amount(s.Net()), s.State}
+		sources[i] = sourceJSON{s.Period, s.Host, s.Flattrs, amount(s.Amount), amount(s.Announced()), amount(s.Available), amount(s.Lost), amount(s.Fee), amount(s.Net()), s.State}
 	}
 	return sources
 }
@@ -159,10 +161,10 @@ func (e earned) csv(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	t := newCSV(to, "month", "instance", "flattrs", "amount", "announced", "available", "state", "currency", "fee", "net")
+	t := newCSV(to, "month", "instance", "flattrs", "amount", "announced", "available", "lost", "state", "currency", "fee", "net")
 	for _, s := range v.Sources {
 		if err := t.add(s.Period, text(s.Host), strconv.FormatInt(s.Flattrs, 10), decimal(s.Amount), decimal(s.Announced()),
-			decimal(s.Available), s.State, e.ledger.Instance().Currency, decimal(s.Fee), decimal(s.Net())); err != nil {
+			decimal(s.Available), decimal(s.Lost), s.State, e.ledger.Instance().Currency, decimal(s.Fee), decimal(s.Net())); err != nil {
 			return err
 		}
 	}
@@ -174,6 +176,7 @@ type earnedJSON struct {
 	Pledged   int64        `json:"pledged"`
 	Announced amount       `json:"announced"`
 	Available amount       `json:"available"`
+	Lost      amount       `json:"lost"`
 	Fee       amount       `json:"fee"` // kept so far; available is without it
 	Requested amount       `json:"requested"`
 	Withdrawn amount       `json:"withdrawn"`
@@ -187,5 +190,5 @@ func (e earned) json(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	return writeJSON(to, earnedJSON{headOf(e.ledger.Instance(), "Earned", e.member.Name, ledger.Month{}), v.Pledged, amount(v.Announced),
-		amount(v.Available), amount(v.Fee()), amount(v.Requested), amount(v.Withdrawn), amount(v.Left), sourcesOf(v.Sources)})
+		amount(v.Available), amount(v.Lost), amount(v.Fee()), amount(v.Requested), amount(v.Withdrawn), amount(v.Left), sourcesOf(v.Sources)})
 }

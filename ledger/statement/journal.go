@@ -94,8 +94,8 @@ func (j *journalWriter) accountName(a ledger.BookAccount) string {
 	switch a.Kind {
 	case journal.Bank:
 		return "assets:bank:" + j.code
-	case journal.Receivable:
-		return "assets:peers:receivable:" + strings.ReplaceAll(a.Name, ":", "_")
+	case journal.Receivable, journal.Advance:
+		return "assets:peers:" + a.Kind + ":" + strings.ReplaceAll(a.Name, ":", "_")
 	case journal.Suspense:
 		return "assets:suspense"
 	case journal.Fee:

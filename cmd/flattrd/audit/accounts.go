@@ -20,8 +20,8 @@ type totals struct{ debits, credits, debitsPending, creditsPending int64 }
 var normals = map[string][2]string{
 	"bank": {"D", "instance"}, "receivable": {"D", "peer"}, "suspense": {"B", "instance"}, "clearing": {"C", "instance"},
 	"means": {"C", "member"}, "earned": {"C", "member"}, "announced": {"C", "member"},
-	"payable": {"C", "peer"}, "peer_credit": {"C", "peer"}, "loss": {"D", "instance"},
-	"cause": {"C", "instance"}, "fee": {"C", "instance"},
+	"payable": {"C", "peer"}, "peer_credit": {"C", "peer"}, "recovery": {"B", "peer"},
+	"advance": {"D", "peer"}, "loss": {"D", "instance"}, "cause": {"C", "instance"}, "fee": {"C", "instance"},
 }
 
 func (c *account) at() Finding {
@@ -87,7 +87,8 @@ func (a *auditor) checkAccounts() {
 		b.Accounts, b.Posted, b.Pending = b.Accounts+1, b.Posted+posted, b.Pending+pending
 	}
 	same(a, Finding{Table: "account", Why: "all accounts of the currency together"}, "debits less credits", 0, zero)
-	for _, kind := range []string{"bank", "receivable", "means", "announced", "earned", "payable", "peer_credit", "clearing", "suspense", "cause", "fee", "loss"} {
+	for _, kind := range []string{"bank", "receivable", "means", "announced", "earned", "payable", "peer_credit", "recovery", "clearing", "suspense",
+		"advance", "cause", "fee", "loss"} {
 		if kinds[kind] != nil {
 			a.report.Balances = append(a.report.Balances, *kinds[kind])
 		}
@@ -97,13 +98,15 @@ func (a *auditor) checkAccounts() {
 
 // checkOwedPeers: what accounts say is owed between us and each peer is what the open claims say (protocol §10.4).
 func (a *auditor) checkOwedPeers() {
-	type pair struct{ out, in int64 }
+	type pair struct{ out, in, advanced int64 }
 	claims, books := map[int64]pair{}, map[int64]pair{}
 	for _, c := range a.claims {
 		p := claims[c.peer]
 		switch {
-		case c.direction == "out" && (c.state == "offered" || c.live()):
+		case c.direction == "out" && (c.state == "draft" || c.state == "offered" || c.live()):
 			p.out += c.amount - c.paid
+		case c.direction == "out" && c.state == "refused":
+			p.out += c.waiting
 		case c.direction == "in" && c.live():
 			p.in += c.amount - c.paid
 		}
@@ -116,6 +119,8 @@ func (a *auditor) checkOwedPeers() {
 			p.out += posted
 		case "receivable":
 			p.in += posted
+		case "advance":
+			p.advanced += posted
 		default:
 			continue
 		}
@@ -124,6 +129,7 @@ func (a *auditor) checkOwedPeers() {
 	for id, peer := range a.peers {
 		at := Finding{Table: "peer", Key: fmt.Sprint(id), Why: peer.host + ": open claims against accounts"}
 		same(a, at, "owed to it", claims[id].out, books[id].out)
-		same(a, at, "owed by it", claims[id].in, books[id].in)
+		same(a, at, "owed by it and not written off", claims[id].in-a.written[id], books[id].in)
+		same(a, at, "advanced of that", a.advanced[id], books[id].advanced)
 	}
 }

@@ -6,21 +6,16 @@ import (
 	"fmt"
 )
 
-// lineAllocation is what of a confirmed payment makes a payee's line available.
-type lineAllocation struct{ id, payment, claim, line, amount int64 }
-
-func (x *lineAllocation) at() Finding {
-	return Finding{Table: "line_allocation", Key: fmt.Sprint(x.id)}
-}
-
-// payable is a line of an incoming claim, and what of it is open.
-type payable struct{ id, claim, open int64 }
+// payable is a line of an incoming claim: what of it is open, and what of that is advanced, written off and lost.
+type payable struct{ id, claim, open, advanced, written, lost int64 }
 
 // checkLineAllocations: what of a claim is confirmed reaches its lines by largest remainder over what each is still
 // owed, payment after payment.
 func (a *auditor) checkLineAllocations(ctx context.Context) error {
-	parts := open(ctx, a, "line_allocation", `select id, payment, claim, line, amount from line_allocation order by claim, id`,
-		func(x *lineAllocation) []any { return []any{&x.id, &x.payment, &x.claim, &x.line, &x.amount} })
+	if err := a.readAdvances(ctx); err != nil {
+		return err
+	}
+	parts := open(ctx, a, "step", allSteps, (*step).fields)
 	owed := open(ctx, a, "payable", `
 		select l.id, l.claim, l.amount from claim_line l join claim c on c.id = l.claim
 		where c.direction = 'in' and c.state in ('accepted', 'confirmed') order by l.claim, l.payee collate "C"`,
@@ -30,15 +25,16 @@ func (a *auditor) checkLineAllocations(ctx context.Context) error {
 		claim := head.claim
 		a.strayParts(parts, claim)
 		mine = take(owed, mine[:0], func(l *payable) bool { return l.claim == claim })
-		a.checkClaimParts(a.claims[claim], mine, take(parts, nil, func(x *lineAllocation) bool { return x.claim == claim }))
+		a.checkClaimParts(a.claims[claim], mine, take(parts, nil, func(x *step) bool { return x.claim == claim }))
 	}
 	a.strayParts(parts, -1)
-	a.verified("allocations of payments to payees", parts.count)
+	a.checkHeads()
+	a.verified("allocations of payments, advances and write-offs to payees", parts.count)
 	return errors.Join(parts.close(), owed.close())
 }
 
 // strayParts are allocations before a claim (or, with -1, all that is left) that belong to no accepted one.
-func (a *auditor) strayParts(parts *cursor[lineAllocation], claim int64) {
+func (a *auditor) strayParts(parts *cursor[step], claim int64) {
 	for x := parts.head(); x != nil && (claim < 0 || x.claim < claim); x = parts.head() {
 		at := x.at()
 		at.Column, at.Expected, at.Found = "claim", "an accepted claim of a peer", fmt.Sprint(x.claim)
@@ -47,23 +43,26 @@ func (a *auditor) strayParts(parts *cursor[lineAllocation], claim int64) {
 	}
 }
 
-// checkClaimParts derives a claim's allocations again, in the order in which they were made.
-func (a *auditor) checkClaimParts(c *claim, lines []payable, parts []lineAllocation) {
+// checkClaimParts derives again what happened to a claim's lines, in the order in which it did.
+func (a *auditor) checkClaimParts(c *claim, lines []payable, parts []step) {
 	confirmed := a.confirmedOf(c)
-	for _, payment := range a.paymentOrder(parts) {
-		made := map[int64]lineAllocation{}
-		for _, x := range parts {
-			if x.payment == payment {
-				if _, twice := made[x.line]; twice {
-					at := x.at()
-					at.Expected, at.Found, at.Why = "once", "again", fmt.Sprintf("claim_line %d, payment %d", x.line, payment)
-					a.find(at)
-				}
-				made[x.line] = x
-			}
+	for _, stage := range stages(parts) {
+		made, of := a.once(stage), stage[0].of
+		switch v, o := a.advances[of], a.writeOffs[of]; {
+		case stage[0].table == "line_allocation":
+			a.checkParts(c, of, confirmed[of], lines, made)
+			delete(confirmed, of)
+		case stage[0].table == "line_advance" && v != nil && v.claim == c.id:
+			a.checkAdvance(c, v, lines, made)
+		case stage[0].table == "write_off_line" && o != nil:
+			a.checkWritten(c, o, lines, made)
+		default:
+			a.leftOver(c, made)
 		}
-		a.checkParts(c, payment, confirmed[payment], lines, made)
-		delete(confirmed, payment)
+	}
+	for _, l := range lines {
+		a.advanced[c.peer] += l.advanced - l.lost
+		a.written[c.peer] += l.written
 	}
 	for payment, amount := range confirmed {
 		if amount > 0 {
@@ -87,19 +86,9 @@ func (a *auditor) confirmedOf(c *claim) map[int64]int64 {
 	return confirmed
 }
 
-// paymentOrder are the payments in the order of their first allocation.
-func (a *auditor) paymentOrder(parts []lineAllocation) (order []int64) {
-	seen := map[int64]bool{}
-	for _, x := range parts {
-		if !seen[x.payment] {
-			seen[x.payment], order = true, append(order, x.payment)
-		}
-	}
-	return order
-}
-
-// checkParts compares one payment's allocations to a claim's lines, and takes them off what is open.
-func (a *auditor) checkParts(c *claim, payment, confirmed int64, lines []payable, made map[int64]lineAllocation) {
+// checkParts compares one payment's allocations to a claim's lines, and takes them off what is open: each line's part
+// pays back what was advanced, and brings back what was written off.
+func (a *auditor) checkParts(c *claim, payment, confirmed int64, lines []payable, made map[int64]step) {
 	weights := make([]int64, len(lines))
 	for i, l := range lines {
 		weights[i] = l.open
@@ -109,22 +98,13 @@ func (a *auditor) checkParts(c *claim, payment, confirmed int64, lines []payable
 		parts = make([]int64, len(lines)) // more than is open, which is told of the payment
 	}
 	for i := range lines {
-		l, x := &lines[i], made[lines[i].id]
-		why := fmt.Sprintf("claim_line %d, open %d, of payment_allocation %d/%d: %d", l.id, l.open, payment, c.id, confirmed)
-		switch {
-		case x.id == 0 && parts[i] > 0:
-			a.find(Finding{Table: "line_allocation", Expected: fmt.Sprint(parts[i]), Found: "none", Why: why})
-		case x.id != 0:
-			at := x.at()
-			at.Why = why
-			same(a, at, "amount", parts[i], x.amount)
-		}
-		l.open -= parts[i]
-		delete(made, l.id)
+		l := &lines[i]
+		want := step{amount: parts[i], repaid: min(parts[i], l.advanced), reinstated: min(parts[i], l.written)}
+		want.recovered = min(want.repaid, l.lost)
+		a.compareStep(made, l.id, "line_allocation",
+			fmt.Sprintf("claim_line %d, open %d, of payment_allocation %d/%d: %d", l.id, l.open, payment, c.id, confirmed), want)
+		l.open, l.advanced = l.open-want.amount, l.advanced-want.repaid
+		l.written, l.lost = l.written-want.reinstated, l.lost-want.recovered
 	}
-	for _, x := range made {
-		at := x.at()
-		at.Column, at.Expected, at.Found, at.Why = "line", "a line of its claim", fmt.Sprint(x.line), fmt.Sprintf("claim %d", c.id)
-		a.find(at)
-	}
+	a.leftOver(c, made)
 }

@@ -46,11 +46,15 @@ type auditor struct {
 	lowered    map[int64]reversal  // by the reservation that was lowered
 	departures map[int64]departure // by member
 
-	accounts map[int64]*account
-	claims   map[int64]*claim
-	claimIRI map[string]*claim
-	payments map[int64]*payment
-	payIRI   map[string]*payment
+	accounts          map[int64]*account
+	claims            map[int64]*claim
+	claimIRI          map[string]*claim
+	returned          map[string]bool // keys of claims of which some came back after a restore
+	payments          map[int64]*payment
+	advances          map[int64]*advance
+	writeOffs         map[int64]*writeOff
+	advanced, written map[int64]int64 // of what peers owe, what stands so in the end
+	payIRI            map[string]*payment
 	// refused says which refused line names a thing: by month and the thing's place.
 	refused map[string]map[int32]refusedLine
 

@@ -21,6 +21,7 @@ type claim struct {
 	state, answer      string
 	content            string // in: SHA-256 of the offer's JCS without proof
 	supersedes, origin int64
+	adopted            bool // signed here, lost with a database, and returned by the peer
 	answered           *time.Time
 	confirmed          *time.Time
 
@@ -28,6 +29,7 @@ type claim struct {
 	refused         map[string]refusal // lines, by payee
 	left            map[string]keptLine
 	payees          map[string]bool // of one that waits for its answer
+	waiting         int64           // of a refused one: what isn't refused, and isn't offered again yet
 	allocated, paid int64
 	payments        []int64 // that name it
 }
@@ -38,46 +40,66 @@ func (c *claim) at() Finding { return Finding{Table: "claim", Key: fmt.Sprint(c.
 func (c *claim) live() bool { return c.answer == "accept" && c.state != "offered" }
 
 const claimHeads = `
-	select id, direction, peer, period, currency, n, iri, amount, line_count, digest, state, coalesce(answer, ''), content,
-	  coalesce(supersedes, 0), coalesce(origin, 0), answered_at, confirmed_at
+	select id, direction, peer, period, currency, coalesce(n, 0), coalesce(iri, ''), amount, line_count, digest, state, coalesce(answer, ''), content,
+	  coalesce(supersedes, 0), coalesce(origin, 0), adopted, answered_at, confirmed_at
 	from claim order by id`
 
 func (c *claim) fields() []any {
 	return []any{&c.id, &c.direction, &c.peer, &c.period, &c.currency, &c.n, &c.iri, &c.amount, &c.lineCount, &c.digest,
-		&c.state, &c.answer, &c.content, &c.supersedes, &c.origin, &c.answered, &c.confirmed}
+		&c.state, &c.answer, &c.content, &c.supersedes, &c.origin, &c.adopted, &c.answered, &c.confirmed}
 }
 
 // checkClaims reads all claims, and holds each to its lines, its key, its state and its chain.
 func (a *auditor) checkClaims(ctx context.Context) error {
-	a.claims, a.claimIRI, a.refused = map[int64]*claim{}, map[string]*claim{}, map[string]map[int32]refusedLine{}
+	a.claims, a.claimIRI, a.returned = map[int64]*claim{}, map[string]*claim{}, map[string]bool{}
+	a.refused = map[string]map[int32]refusedLine{}
 	var heads []*claim
 	if err := open(ctx, a, "claim", claimHeads, (*claim).fields).each(func(c claim) {
-		heads, a.claims[c.id], a.claimIRI[c.iri] = append(heads, &c), &c, &c
+		if heads, a.claims[c.id] = append(heads, &c), &c; !c.unoffered() {
+			a.claimIRI[c.iri] = &c
+		}
 	}); err != nil {
 		return err
 	}
-	numbers := map[string][2]int32{} // of our claims: how many, and the highest
 	for _, c := range heads {
 		if old := a.claims[c.supersedes]; old != nil {
 			old.successor = c
 		}
-		if key := fmt.Sprint(c.peer, c.period, c.currency); c.direction == "out" {
-			numbers[key] = [2]int32{numbers[key][0] + 1, max(numbers[key][1], c.n)}
+		if c.adopted {
+			a.returned[c.key()] = true
 		}
 	}
 	for _, c := range heads {
 		a.checkClaimKey(c)
 		a.checkClaimState(c)
-		if last := numbers[fmt.Sprint(c.peer, c.period, c.currency)]; c.direction == "out" && c.n == last[1] {
+		a.checkRestored(c)
+	}
+	a.checkNumbers(heads)
+	return a.checkLines(ctx, heads)
+}
+
+// key is what the numbers of claims count within.
+func (c *claim) key() string { return fmt.Sprint(c.direction, c.peer, c.period, c.currency) }
+
+// checkNumbers: our claims are numbered without gaps, but where a restore has lost some.
+func (a *auditor) checkNumbers(heads []*claim) {
+	numbers := map[string][2]int32{} // how many, and the highest
+	for _, c := range heads {
+		if c.direction == "out" && !c.unoffered() && !a.returned[c.key()] {
+			of := numbers[c.key()]
+			numbers[c.key()] = [2]int32{of[0] + 1, max(of[1], c.n)}
+		}
+	}
+	for _, c := range heads {
+		if last, counted := numbers[c.key()]; counted && c.n == last[1] {
 			at := c.at()
 			at.Why = "a new claim takes the next unused n"
 			same(a, at, "n", last[0], c.n)
 		}
 	}
-	return a.checkLines(ctx, heads)
 }
 
-// checkClaimKey: a claim's id spells its key.
+// checkClaimKey: a claim's id spells its key. What is returned after a restore may be for a month that isn't over here.
 func (a *auditor) checkClaimKey(c *claim) {
 	at, p := c.at(), a.peers[c.peer]
 	if p == nil {
@@ -86,6 +108,14 @@ func (a *auditor) checkClaimKey(c *claim) {
 		return
 	}
 	same(a, at, "currency", a.inst.currency, c.currency)
+	if m := a.monthAt[c.period]; !c.adopted && (m == nil || c.direction == "out" && m.state != "settled" || m.state == "open") {
+		at.Column, at.Expected, at.Found = "period", "a month that is over", c.period
+		a.find(at)
+	}
+	if c.unoffered() {
+		same(a, at, "n and iri", "0 ", fmt.Sprint(c.n, " ", c.iri))
+		return
+	}
 	from, to := a.inst.host, p.host
 	if c.direction == "in" {
 		from, to = to, from
@@ -94,10 +124,6 @@ func (a *auditor) checkClaimKey(c *claim) {
 	key := fmt.Sprintf("/claims/%s/%s/%s/%d", c.period, to, c.currency, c.n)
 	if authority(c.iri) != from || !strings.HasSuffix(c.iri, key) || c.direction == "out" && c.iri != a.inst.base+key {
 		at.Column, at.Expected, at.Found = "iri", from+"…"+key, c.iri
-		a.find(at)
-	}
-	if m := a.monthAt[c.period]; m == nil || c.direction == "out" && m.state != "settled" || m.state == "open" {
-		at.Column, at.Expected, at.Found = "period", "a month that is over", c.period
 		a.find(at)
 	}
 }
@@ -111,7 +137,7 @@ func (a *auditor) checkClaimState(c *claim) {
 	same(a, at, "confirmed_at is there", c.state == "confirmed", c.confirmed != nil)
 	same(a, at, "state = superseded", c.successor != nil, c.state == "superseded")
 	same(a, at, "content is there", c.direction == "in" && c.answer != "", c.content != "")
-	if c.state == "offered" {
+	if c.state == "offered" || c.unoffered() {
 		same(a, at, "direction", "out", c.direction)
 	}
 	a.checkSuccession(c)

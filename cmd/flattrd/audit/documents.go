@@ -2,29 +2,19 @@ package audit
 
 import (
 	"context"
-	"crypto/ed25519"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // document is what somebody signed, as it is kept.
 type document struct {
 	id, body string
-	sent     bool // by us
+	content  string // SHA-256 over its JCS without proof, as statements tell it
+	sent     bool   // by us
 }
 
 func (d *document) at() Finding { return Finding{Table: "document", Key: d.id} }
-
-// signer is whose key documents are to be signed with.
-type signer struct {
-	host, actor, keyID string
-	key                ed25519.PublicKey
-	listed             Key
-}
 
 // evidence is what is known of keys and documents.
 type evidence struct {
@@ -45,15 +35,17 @@ func (a *auditor) checkDocuments(ctx context.Context) error {
 	if err := e.readKeys(ctx); err != nil {
 		return err
 	}
-	all := open(ctx, a, "document", `select id, body, sent from document order by id`,
-		func(d *document) []any { return []any{&d.id, &d.body, &d.sent} })
+	all := open(ctx, a, "document", `select id, body, content, sent from document order by id`,
+		func(d *document) []any { return []any{&d.id, &d.body, &d.content, &d.sent} })
 	if err := all.each(func(d document) { e.document(&d) }); err != nil {
 		return err
 	}
 	e.missing()
 	for _, s := range append([]*signer{e.ours}, e.sorted()...) {
-		if s.listed.Documents > 0 {
-			a.report.Keys = append(a.report.Keys, s.listed)
+		for _, b := range s.keys {
+			if b.listed.Documents > 0 {
+				a.report.Keys = append(a.report.Keys, b.listed)
+			}
 		}
 	}
 	a.verified("signed documents, each as the rows say", all.count)
@@ -67,49 +59,6 @@ func (e *evidence) sorted() []*signer {
 	}
 	slices.SortFunc(all, func(x, y *signer) int { return strings.Compare(x.host, y.host) })
 	return all
-}
-
-// readKeys finds whose word is believed: as it was given, else as the database has it.
-func (e *evidence) readKeys(ctx context.Context) error {
-	var private, ours string
-	actor := e.a.inst.base + "/actor"
-	err := e.a.tx.QueryRow(ctx, `
-		select private_pem from actor_key where actor = $1 and purpose = 'accounting' and kind = 'ed25519'`, actor).Scan(&private)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return err
-	}
-	if private != "" {
-		if ours, err = publicOf(private); err != nil {
-			e.a.find(Finding{Table: "actor_key", Key: actor + "/accounting/ed25519", Column: "private_pem", Expected: "an Ed25519 key in PKCS #8", Found: err.Error()})
-		}
-	}
-	if e.ours, err = e.signer(e.a.inst.host, actor, actor+"#accounting-key", ours); err != nil {
-		return err
-	}
-	for id, p := range e.a.peers {
-		if e.peers[id], err = e.signer(p.host, p.actor, p.keyID, p.key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *evidence) signer(host, actor, id, key string) (*signer, error) {
-	s := &signer{host: host, actor: actor, keyID: id, listed: Key{Host: host, Multikey: key}}
-	given, ok := e.a.options.Keys[host]
-	if ok {
-		s.listed.Multikey, s.listed.Given = given, true
-	}
-	if s.listed.Multikey == "" {
-		return s, nil // what it should have signed is found unproven
-	}
-	var err error
-	if s.key, err = multikey(s.listed.Multikey); err == nil {
-		s.listed.Fingerprint = fingerprint(s.key)
-	} else if ok {
-		return nil, fmt.Errorf("the key given for %s: %w", host, err)
-	}
-	return s, nil
 }
 
 // document finds out what a document belongs to, and by whom it must be.
@@ -129,6 +78,8 @@ func (e *evidence) document(d *document) {
 		direction, peer = c.direction, c.peer
 	case y != nil:
 		direction, peer = y.direction, y.peer
+	case e.statement(d):
+		return
 	default:
 		at := d.at()
 		at.Expected, at.Found = "of a claim or a payment", "of none"
@@ -144,6 +95,7 @@ func (e *evidence) document(d *document) {
 	}
 	same(e.a, d.at(), "sent", by == e.ours, d.sent)
 	if s := e.proven(d.at(), []byte(d.body), by); s != nil {
+		same(e.a, d.at(), "content", s.content, d.content)
 		e.compare(d, s, by, c, y, answer)
 	}
 }
@@ -161,19 +113,24 @@ func (a *auditor) statementOf(id string) int64 {
 	return 0
 }
 
-// proven verifies a document's proof; nil if it isn't by that signer's key.
+// proven verifies a document's proof; nil if it isn't by a key of that signer.
 func (e *evidence) proven(at Finding, body []byte, by *signer) *signed {
-	at.Column, at.Expected = "body", fmt.Sprintf("signed with %s (%s)", by.keyID, by.listed.Multikey)
-	by.listed.Documents++
+	at.Column, at.Expected = "body", "signed with"+by.named()
 	s, err := readSigned(body)
-	switch {
-	case err != nil:
+	if err != nil {
 		at.Found = err.Error()
-	case s.method != by.keyID:
+		e.a.find(at)
+		return nil
+	}
+	key := by.of(s)
+	switch {
+	case key == nil:
 		at.Found = "signed with " + s.method
-	case !s.by(by.key):
+	case !s.by(key.key):
+		key.listed.Documents++
 		at.Found = "a proof that isn't by this key over this document"
 	default:
+		key.listed.Documents++
 		same(e.a, at, "body: actor", by.actor, s.root.text("actor"))
 		return s
 	}
@@ -209,9 +166,9 @@ func (e *evidence) missing() {
 	}
 	for _, c := range e.a.claims {
 		what := fmt.Sprintf("claim %d is %s", c.id, c.state)
-		lacks(c.iri, what, c.answer != "")
+		lacks(c.iri, what, c.answer != "" || c.adopted && c.supersedes == 0)
 		lacks(c.iri+answerSuffix, what, c.direction == "out" && c.answer != "")
-		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.successor != nil || len(c.payments) > 0))
+		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.adopted || c.successor != nil || len(c.payments) > 0))
 	}
 	for _, y := range e.a.payments {
 		what := fmt.Sprintf("payment %d is %s", y.id, y.state)

@@ -24,9 +24,13 @@ const allGains = `
 	from (
 	  select 'earning ' || id as what, member, amount, period from earning
 	  union all
-	  select 'line_allocation ' || x.id, l.member, x.amount, c.period
-	  from line_allocation x join claim_line l on l.id = x.line and l.member = x.member join claim c on c.id = l.claim) i
-	full join (select *, coalesce('earning ' || earning, 'line_allocation ' || allocation) as what from fee) f on f.what = i.what
+	  select 'line_allocation ' || x.id, l.member, x.amount - x.repaid, c.period
+	  from line_allocation x join claim_line l on l.id = x.line and l.member = x.member join claim c on c.id = l.claim
+	  where x.amount > x.repaid
+	  union all
+	  select 'line_advance ' || x.id, l.member, x.amount, c.period
+	  from line_advance x join claim_line l on l.id = x.line join claim c on c.id = l.claim) i
+	full join (select *, coalesce('earning ' || earning, 'line_allocation ' || allocation, 'line_advance ' || advance) as what from fee) f on f.what = i.what
 	order by coalesce(f.member, i.member), coalesce(f.period, i.period), f.gross nulls last, i.what`
 
 // checkFees: at each gain the fee grows to the rate of all gains of the payee's month, rounded down.

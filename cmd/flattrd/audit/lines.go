@@ -74,12 +74,14 @@ func (a *auditor) checkClaimLines(c *claim, lines []line) {
 			}
 			c.payees[l.payee] = true
 		}
-		if l.refused != nil {
-			if c.refused == nil {
-				c.refused = map[string]refusal{}
-			}
-			c.refused[l.payee] = refusal{l.id, *l.refused}
+		if l.refused == nil {
+			c.waiting += l.amount
+			continue
 		}
+		if c.refused == nil {
+			c.refused = map[string]refusal{}
+		}
+		c.refused[l.payee] = refusal{l.id, *l.refused}
 	}
 	same(a, at, "amount", total, c.amount)
 	same(a, at, "line_count", len(lines), int(c.lineCount))
@@ -117,7 +119,7 @@ func (a *auditor) checkLine(c *claim, l *line) {
 	same(a, at, "amount is above zero", true, l.amount > 0)
 	if c.direction == "out" {
 		same(a, at, "member", "none", orNone(l.member))
-		if l.refused != nil {
+		if l.refused != nil && !c.adopted { // of one that came back, the givers are unknown
 			a.noteRefused(c, l, things)
 		}
 		return

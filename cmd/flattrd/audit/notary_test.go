@@ -75,6 +75,8 @@ func (n *notary) register() {
 	peers, err := n.i.PeerPositions(context.Background())
 	n.must(err)
 	for _, p := range peers {
+		n.exec(`update peer set accounting_key = $2 where host = $1 and accounting_key <> ''`, p.Host, n.multikey(p.Host))
+		n.exec(`update peer_key set key = $2 where peer = $1`, p.ID, n.multikey(p.Host))
 		_, err := n.i.PinPeer(context.Background(), ledger.PeerIdentity{Host: p.Host, Actor: actorOf(p.Host),
 			Inbox: "https://" + p.Host + "/inbox", AccountingKey: n.multikey(p.Host), AccountingKeyID: actorOf(p.Host) + "#accounting-key"})
 		n.must(err)
@@ -87,12 +89,12 @@ func (n *notary) keep(id, host string, plain []byte, err error) string {
 	n.must(err)
 	body, err := signature.Prove(plain, n.key(host), ledgertest.Start)
 	n.must(err)
-	n.exec(`insert into document (id, body, sent, created_at) values ($1, $2, $3, $4) on conflict (id) do nothing`,
-		id, string(body), host == n.i.Instance().Host, ledgertest.Start)
 	d, err := vocab.Decode(body)
 	n.must(err)
 	content, err := d.ContentDigest()
 	n.must(err)
+	n.exec(`insert into document (id, body, content, sent, created_at) values ($1, $2, $3, $4, $5) on conflict (id) do nothing`,
+		id, string(body), content, host == n.i.Instance().Host, ledgertest.Start)
 	return content
 }
 
@@ -108,6 +110,9 @@ func (n *notary) claims() {
 	all, err := n.i.Claims(context.Background())
 	n.must(err)
 	for _, c := range all {
+		if c.IRI == "" {
+			continue // nobody was told
+		}
 		d, err := n.i.ClaimDocument(context.Background(), c.IRI)
 		n.must(err)
 		if d.Answer == nil && d.Direction == "in" {
@@ -222,7 +227,9 @@ func (n *notary) paymentAnswer(d ledger.PaymentDocument, from, to string) {
 	a := vocab.PaymentAnswer{Answer: vocab.Answer{ID: "https://" + to + "/receipts/" + d.Reference, Actor: actorOf(to), Object: d.IRI,
 		Published: *d.AnsweredAt, To: []string{actorOf(from)}}}
 	if d.Received == nil {
-		a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived
+		if a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived; d.Method == vocab.Netting {
+			a.Reason = vocab.InFlight
+		}
 	} else {
 		a.Verdict, a.Received, a.AssetCode = vocab.Accepted, *d.Received, d.Currency
 	}

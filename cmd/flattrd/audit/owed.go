@@ -36,10 +36,11 @@ func (a *auditor) checkEarnings(ctx context.Context, m *month) error {
 const ownLines = `
 	select l.id, l.claim, l.payee, l.member, l.amount, l.things, l.refused
 	from claim_line l join claim c on c.id = l.claim
-	where c.direction = 'out' and c.supersedes is null and c.period = '%s' order by l.claim, l.payee collate "C"`
+	where c.direction = 'out' and c.supersedes is null and not c.adopted and c.period = '%s' order by l.claim, l.payee collate "C"`
 
 // checkOwed: what a month's shares give members elsewhere stands in our first claims of that month, each thing
-// once. What was refused and offered again is held to that by the chain.
+// once. What was refused and offered again is held to that by the chain. What came back after a restore was settled
+// otherwise, and is held to its signed offer alone.
 func (a *auditor) checkOwed(ctx context.Context, m *month) error {
 	claimed := make([]bool, len(a.things))
 	all := open(ctx, a, "line", fmt.Sprintf(ownLines, m.period), (*line).fields)

@@ -65,7 +65,9 @@ func (e *evidence) paymentAnswer(at Finding, s *signed, y *payment) {
 		same(a, of, "currency", s.root.text(ns+"assetCode"), y.currency)
 	case "Reject":
 		same(a, of, "state", "not_received", y.state)
-		same(a, at, "body: reason", "not-received", s.root.text(ns+"reason"))
+		if reason := s.root.text(ns + "reason"); y.method != netting || reason != "in-flight" {
+			same(a, at, "body: reason", "not-received", reason)
+		}
 	default:
 		same(a, at, "body: type", "Accept or Reject", s.root.kind())
 	}

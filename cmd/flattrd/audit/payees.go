@@ -48,11 +48,15 @@ func (a *auditor) checkPayee(c *claim, l *line, at Finding) {
 	if ours && known && (l.member != nil || c.answered == nil || a.members[id].created.Before(c.answered.Add(-clockSlack))) {
 		member = fmt.Sprint(id)
 	}
-	same(a, at, "member", member, orNone(l.member))
 	reason, refused := "none", "none"
 	if l.refused != nil {
 		reason = *l.refused
 	}
+	if c.adopted {
+		a.checkOldAnswer(c, l, at, member, reason)
+		return
+	}
+	same(a, at, "member", member, orNone(l.member))
 	switch {
 	case len(c.refused) == mostRefused: // of the lines before; the rest is for the successor
 	case l.member == nil:

@@ -8,7 +8,10 @@ import (
 
 const microPerCent = 10_000
 
-// payment is a bank transfer between two instances.
+// netting is the method by which both sides' claims pay each other.
+const netting = "netting"
+
+// payment is a bank transfer between two instances, or a netting.
 type payment struct {
 	id                       int64
 	direction                string
@@ -20,6 +23,7 @@ type payment struct {
 	received                 *int64
 	created                  time.Time
 	paid, answered           *time.Time
+	adopted                  bool // ours, came back answered after a restore
 
 	allocations []allocation // of claims, oldest first
 }
@@ -36,7 +40,7 @@ func (y *payment) at() Finding { return Finding{Table: "payment", Key: fmt.Sprin
 func (y *payment) credited() int64 { return min(*y.received, y.amount) }
 
 const allPayments = `
-	select id, direction, peer, iri, amount, currency, content, method, reference, state, received, created_at, paid_at, answered_at
+	select id, direction, peer, iri, amount, currency, content, method, reference, state, received, created_at, paid_at, answered_at, adopted
 	from payment order by id`
 
 // checkPayments reads all payments and holds them to what they pay, and the claims to what pays them.
@@ -44,7 +48,7 @@ func (a *auditor) checkPayments(ctx context.Context) error {
 	a.payments, a.payIRI = map[int64]*payment{}, map[string]*payment{}
 	all := open(ctx, a, "payment", allPayments, func(y *payment) []any {
 		return []any{&y.id, &y.direction, &y.peer, &y.iri, &y.amount, &y.currency, &y.content, &y.method, &y.reference, &y.state,
-			&y.received, &y.created, &y.paid, &y.answered}
+			&y.received, &y.created, &y.paid, &y.answered, &y.adopted}
 	})
 	if err := all.each(func(y payment) { a.payments[y.id], a.payIRI[y.iri] = &y, &y; a.checkPaymentKey(&y) }); err != nil {
 		return err
@@ -70,6 +74,12 @@ func (a *auditor) checkPaymentKey(y *payment) {
 	same(a, at, "currency", a.inst.currency, y.currency)
 	same(a, at, "content is there", y.direction == "in", y.content != "")
 	same(a, at, "received is there", y.state == "confirmed", y.received != nil)
+	if y.method == netting && y.received != nil {
+		same(a, at, "received", y.amount, *y.received)
+	}
+	if y.adopted {
+		same(a, at, "is ours, and answered", true, y.direction == "out" && y.answered != nil)
+	}
 	if y.direction == "out" {
 		same(a, at, "iri", a.inst.base+"/payments/"+y.reference, y.iri)
 	} else if p := a.peers[y.peer]; p == nil || authority(y.iri) != p.host {
@@ -101,11 +111,14 @@ func (x *allocation) at() Finding {
 }
 
 // checkAllocated: a payment is allocated whole, to accepted claims of its peer; what arrived is used up over them,
-// oldest first.
+// oldest first. A netting is so on both sides.
 func (a *auditor) checkAllocated(y *payment) {
-	total, left := int64(0), int64(0)
+	total, left := map[string]int64{y.direction: 0}, map[string]int64{}
+	if y.method == netting {
+		total = map[string]int64{"out": 0, "in": 0}
+	}
 	if y.received != nil {
-		left = y.credited()
+		left["out"], left["in"] = y.credited(), y.credited()
 	}
 	names := ""
 	for i := range y.allocations {
@@ -113,22 +126,25 @@ func (a *auditor) checkAllocated(y *payment) {
 		c, at := a.claims[x.claim], x.at()
 		names += fmt.Sprintf(" payment_allocation %d/%d", x.payment, x.claim)
 		at.Why = fmt.Sprintf("payment %d, %s %s, pays claim %d", y.id, y.direction, y.state, c.id)
-		same(a, at, "direction and peer", fmt.Sprint(y.direction, y.peer), fmt.Sprint(c.direction, c.peer))
+		same(a, at, "direction and peer", y.sideOf(c), fmt.Sprint(c.direction, c.peer))
 		same(a, at, "the claim is accepted", true, c.live())
 		part := "none"
 		if y.state == "confirmed" {
-			paid := min(left, x.amount)
-			left -= paid
+			paid := min(left[c.direction], x.amount)
+			left[c.direction] -= paid
 			part, c.paid, c.allocated = fmt.Sprint(paid), c.paid+paid, c.allocated+paid
 		} else if y.state == "ordered" || y.state == "sent" || y.state == "announced" {
 			c.allocated += x.amount
 		}
 		same(a, at, "confirmed", part, orNone(x.confirmed))
-		total, c.payments = total+x.amount, append(c.payments, y.id)
+		total[c.direction] += x.amount
+		c.payments = append(c.payments, y.id)
 	}
 	at := y.at()
 	at.Why = "its allocations are" + names
-	same(a, at, "amount", total, y.amount)
+	for _, sum := range total {
+		same(a, at, "amount", sum, y.amount)
+	}
 }
 
 // checkPaid: no claim is paid twice, and confirmed is one of which less than a cent is open.

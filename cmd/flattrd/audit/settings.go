@@ -31,7 +31,10 @@ type member struct {
 	deleted *time.Time
 }
 
-type peer struct{ host, actor, key, keyID string }
+type peer struct {
+	host, actor, key, keyID string
+	held                    bool // statements are compared first: nothing is signed for it
+}
 
 // readSettings reads what everything is derived by.
 func (a *auditor) readSettings(ctx context.Context) error {
@@ -113,8 +116,10 @@ func (a *auditor) readPeers(ctx context.Context) error {
 		id int64
 		peer
 	}
-	all := open(ctx, a, "peer", `select id, host, actor, accounting_key, accounting_key_id from peer order by id`,
-		func(r *row) []any { return []any{&r.id, &r.host, &r.actor, &r.key, &r.keyID} })
+	all := open(ctx, a, "peer", `
+		select p.id, p.host, p.actor, p.accounting_key, p.accounting_key_id, s.held_at is not null
+		from peer p left join standing s on s.peer = p.id order by p.id`,
+		func(r *row) []any { return []any{&r.id, &r.host, &r.actor, &r.key, &r.keyID, &r.held} })
 	return all.each(func(r row) {
 		a.peers[r.id] = &r.peer
 		at := Finding{Table: "peer", Key: fmt.Sprint(r.id), Why: "an actor and its key stand on the actor's host"}

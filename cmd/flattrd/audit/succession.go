@@ -12,15 +12,16 @@ type keptLine struct {
 	refused bool
 }
 
-// checkRefusals: an accepted claim has no refused line; a refused one of ours has no other.
+// checkRefusals: an accepted claim has no refused line; a refused one of ours has no other, but while statements are
+// compared: then what is left may have been offered already.
 func (a *auditor) checkRefusals(c *claim, at Finding, lines int) {
 	refused := len(c.refused)
 	switch {
 	case c.answer != "reject":
 		same(a, at, "refused lines", 0, refused)
-	case c.direction == "out" && c.state == "refused":
+	case c.direction == "out" && c.state == "refused" && !a.waitsForStatement(c):
 		same(a, at, "refused lines", lines, refused)
-	case c.direction == "out":
+	case c.direction == "out" && c.state != "refused":
 		same(a, at, "some lines are refused, and some aren't", true, 0 < refused && refused < lines)
 	default:
 		same(a, at, "some lines are refused", true, refused > 0)
@@ -83,4 +84,12 @@ func (a *auditor) checkSuccession(c *claim) {
 		}
 	}
 	same(a, at, "origin", origin, c.origin)
+	if c.direction == "out" {
+		same(a, at, "adopted", old.adopted, c.adopted)
+	}
+}
+
+func (a *auditor) waitsForStatement(c *claim) bool {
+	p := a.peers[c.peer]
+	return p != nil && p.held
 }

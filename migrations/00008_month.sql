@@ -109,7 +109,8 @@ create table fee (
   amount bigint not null check (amount >= 0),
   earning bigint unique references earning (id),
   allocation bigint unique references line_allocation (id),
-  check ((earning is null) <> (allocation is null)),
+  advance bigint unique references line_advance (id),
+  check (num_nonnulls(earning, allocation, advance) = 1),
   unique (member, period, gross)
 );
 create trigger fee_immutable before update or delete on fee
