@@ -291,12 +291,6 @@ func TestRotatedActor(t *testing.T) {
 	t.Parallel()
 	to := newTown(t)
 	ctx := context.Background()
-	if err := federation.RotateAccountingKey(ctx, to.a.Pool, to.a.Ledger); err == nil {
-		t.Error("a key that isn't there is rotated")
-	}
-	if _, err := to.a.Server.AccountingFingerprint(ctx); err != nil {
-		t.Fatal(err)
-	}
 	to.must(federation.RotateAccountingKey(ctx, to.a.Pool, to.a.Ledger))
 	r := to.get(to.a.Ledger.Instance().ActorIRI(), as2)
 	if r.StatusCode != http.StatusOK {

@@ -81,7 +81,8 @@ func ourStack() []string {
 		var f runtime.Frame
 		f, more = frames.Next()
 		name, ours := strings.CutPrefix(f.Function, module)
-		if !ours || strings.HasPrefix(name, "federation_test.") || strings.Contains(name, "federation/federationtest.") {
+		if !ours || strings.HasPrefix(name, "federation_test.") || strings.Contains(name, "federation/federationtest.") ||
+			strings.HasPrefix(name, "ledger/journal.(*tx).") { // the driver's transaction, which sends BEGIN along
 			continue
 		}
 		if stack = append(stack, name); name == inbox {

@@ -16,7 +16,7 @@ func (w *decided) post(ctx context.Context, d pair.Decision) error {
 		var freed int64
 		err := error(nil)
 		if p.Kind == pair.Announce || p.Kind == pair.Available {
-			err = w.lockAdvances(ctx, w.peer.ID)
+			err = w.lockID(ctx, advancesOf(w.peer.ID))
 		}
 		claim := w.claims[p.Key]
 		switch {

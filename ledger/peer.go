@@ -139,7 +139,7 @@ func (l *Ledger) changePeer(ctx context.Context, operator int64, host string, f 
 		if err != nil {
 			return err
 		}
-		if err := tx.lockAdvances(ctx, p.ID); err != nil {
+		if err := tx.lockID(ctx, advancesOf(p.ID)); err != nil {
 			return err
 		}
 		return f(tx, p, open)

@@ -200,7 +200,7 @@ func (l *Ledger) decideWriteOff(ctx context.Context, operator, id int64, state s
 		case o.State != "proposed":
 			return fmt.Errorf("%w: write-off %d was %s", ErrConflict, o.ID, o.State)
 		}
-		if err := tx.lockAdvances(ctx, o.Peer); err != nil {
+		if err := tx.lockID(ctx, advancesOf(o.Peer)); err != nil {
 			return err
 		}
 		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, o.Peer))

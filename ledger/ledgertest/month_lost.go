@@ -105,6 +105,7 @@ func (m *Months) keepersNotice(amount int64, method string) ledger.PaymentNotice
 // another is refused, and one of e.example's touches what c.example has ordered.
 func (m *Months) nettings() {
 	ctx := context.Background()
+	m.Clock.Set(m.Clock.Now().Add(2 * time.Hour)) // netting waits for an hour without answers
 	m.must(m.B.Tick(ctx))
 	m.deliver()
 	m.net(func(y ledger.Payment) int64 { return y.Amount })
@@ -122,6 +123,7 @@ func (m *Months) nettings() {
 func (m *Months) net(received func(ledger.Payment) int64) {
 	m.t.Helper()
 	ctx := context.Background()
+	m.Clock.Set(m.Clock.Now().Add(2 * time.Hour))
 	m.must(m.C.Tick(ctx))
 	all, err := m.C.Payments(ctx)
 	m.must(err)
