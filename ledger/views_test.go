@@ -124,11 +124,11 @@ func TestEarned(t *testing.T) {
 	want := ledger.Earnings{Pledged: 2, Announced: e.Announced, Available: e.Available, Requested: 120_000, Withdrawn: 100_000, Ageing: e.Ageing, Sources: []ledger.EarnedFrom{
 		{"2026-12", "a.example", 3, 1_250_000, e.Sources[0].Available, e.Sources[0].Available * 333 / 10_000, 0, "confirmed"},
 		{"2026-12", "d.example", 3, 70_000, 0, 0, 0, "accepted"},
-		{"2026-11", "a.example", 4, 875_000, 875_000, 0, 0, 0, "confirmed"},
+		{"2026-11", "a.example", 4, 875_000, 875_000, 0, 0, "confirmed"},
 		{"2026-11", "b.example", 1, 250_000, 250_000, 0, 0, "available"},
-		{"2026-11", "c.example", 1, 250_000, 0, 0, 0, "accepted"},
+		{"2026-11", "c.example", 1, 250_000, 250_000, 0, 0, "confirmed"},
 		{"2026-11", "d.example", 3, 300_000, 0, 0, 0, "accepted"},
-		{"2026-11", "d.example", 3, 5_000, 0, 0, "confirmed"},
+		{"2026-11", "d.example", 3, 5_000, 0, 0, 0, "confirmed"},
 	}}
 	if d := cmp.Diff(want, e, cmpopts.SortSlices(func(a, b ledger.EarnedFrom) bool { return a.Amount < b.Amount })); d != "" {
 		t.Error(d)
