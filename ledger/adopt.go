@@ -141,7 +141,7 @@ func (l *Ledger) AdoptPayment(ctx context.Context, r ReturnedPayment) error {
 			if known != nil {
 				known.Allocations = n.Allocations
 			}
-			return pair.AdoptReceipt(known, claims, n, *r.Received), nil
+			return pair.AdoptReceipt(w.peer.decided(), known, claims, n, *r.Received), nil
 		}
 		n.Incoming = false
 		if known != nil {
@@ -152,7 +152,7 @@ func (l *Ledger) AdoptPayment(ctx context.Context, r ReturnedPayment) error {
 			}
 			known.Content = contents[n.IRI]
 		}
-		return pair.AdoptPayment(known, claims, n, r.Received), nil
+		return pair.AdoptPayment(w.peer.decided(), known, claims, n, r.Received), nil
 	})
 }
 

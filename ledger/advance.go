@@ -70,7 +70,7 @@ func (tx *Tx) advanceMore(ctx context.Context, peer int64, open string) error {
 
 // advance makes what a peer owes available to the payees as far as its limit has room: of one claim, or of all, oldest
 // first, within a claim by largest remainder over its lines. freed is what is paid back in the same use case and not
-// booked yet. The entries are to be booked with it, behind lockAdvances, so that two at once don't use the
+// booked yet. The entries are to be booked with it, under the lock advancesOf, so that two at once don't use the
 // same room. SQL stands in it and not below it: an inbox leads here.
 func (tx *Tx) advance(ctx context.Context, peer, claim, freed int64) (entries []journal.Entry, err error) {
 	p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where id = $1`, peer))

@@ -248,6 +248,12 @@ var invariants = []struct{ code, sql string }{
 		    string_agg('claim_line ' || id, ', ' order by id) as names from claim_line group by claim) l on l.claim = c.id
 		where (c.amount, c.line_count) is distinct from (coalesce(l.sum, 0), coalesce(l.n, 0))
 		union all
+		select format('claim %s, which came back: its refused lines (of ' || l.names || ') add up to %s, recovered is %s', c.id, l.sum, coalesce(t.amount, 0))
+		from claim c join (select claim, sum(amount) filter (where refused is not null) as sum,
+		    string_agg('claim_line ' || id, ', ' order by id) as names from claim_line group by claim) l on l.claim = c.id
+		left join transfer t on t.kind = 'recovery' and t.ref = c.id
+		where c.direction = 'out' and c.adopted and t.amount is distinct from l.sum
+		union all
 		select format('claim_line %s has no claim', l.id) from claim_line l where not exists (select from claim c where c.id = l.claim)`},
 	{"claim-shares", `
 		with x as (` + lineShares + ` where c.supersedes is null)
@@ -350,8 +356,9 @@ var invariants = []struct{ code, sql string }{
 		where (y.direction = 'out') <> (y.iri = i.base_url || '/payments/' || y.reference)
 		  or (y.direction = 'out') <> (y.content = '')`},
 	{"line-allocations", `
-		select format('payment %s, claim %s: confirmed %s, its lines have %s (%s)', coalesce(a.payment, x.payment), coalesce(a.claim, x.claim),
-		  coalesce(a.confirmed, 0), coalesce(x.sum, 0), coalesce(x.names, 'no line_allocation')) as row
+		select format('payment %s pays %s of claim %s, its lines (%s) get %s (%s)', coalesce(a.payment, x.payment), coalesce(a.confirmed, 0),
+		  coalesce(a.claim, x.claim), (select string_agg('claim_line ' || id, ', ' order by id) from claim_line where claim = coalesce(a.claim, x.claim)),
+		  coalesce(x.sum, 0), coalesce(x.names, 'no line_allocation')) as row
 		from (select a.payment, a.claim, a.confirmed from payment_allocation a join payment y on y.id = a.payment
 		        join claim c on c.id = a.claim where c.direction = 'in' and a.confirmed > 0) a
 		full join (select payment, claim, sum(amount) as sum, string_agg('line_allocation ' || id, ', ' order by id) as names

@@ -116,6 +116,9 @@ func TestClaimDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range claims {
+			if c.IRI == "" {
+				continue // nobody is told of a draft
+			}
 			d, err := i.ClaimDocument(ctx, c.IRI)
 			if err != nil {
 				t.Fatal(err)

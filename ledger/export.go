@@ -91,5 +91,5 @@ const bookAccounts = `
 	  case when $2::timestamptz is null then -a.debits_pending else coalesce(s.held, 0) end as held
 	from account a left join stood s on s.account = a.id
 	left join member m on a.kind in ('means', 'announced', 'earned') and m.id = a.owner
-	left join peer p on a.kind in ('payable', 'receivable', 'peer_credit', 'advance') and p.id = a.owner
+	left join peer p on a.kind in ('payable', 'receivable', 'peer_credit', 'advance', 'recovery') and p.id = a.owner
 	order by a.kind, a.owner`

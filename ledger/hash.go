@@ -43,15 +43,16 @@ const canonicalRows = `
 	union all
 	select format('settlement %s %s %s %s %s %s %s', period, stage, givers, done, flattrs, amount, rolled) from settlement
 	union all
-	select format('claim %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, c.n, c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
-	  coalesce(o.n, 0))
+	select format('claim %s %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, coalesce(c.n::text, 'draft'), c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
+	  coalesce(o.n, 0), case when c.adopted then 'adopted' else '-' end)
 	from claim c left join via p on p.id = c.peer left join claim o on o.id = c.supersedes
 	union all
-	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.n, l.payee, l.amount, coalesce(l.refused, '-'))
+	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, coalesce(c.n::text, 'draft'), l.payee, l.amount, coalesce(l.refused, '-'))
 	from claim_line l left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
-	select format('payment %s %s %s %s %s %s %s', y.direction, p.host, y.amount, y.currency, y.state, coalesce(y.received, 0),
-	  (select string_agg(format('%s/%s=%s:%s', c.period, c.n, a.amount, coalesce(a.confirmed, 0)), ',' order by c.period, c.n)
+	select format('payment %s %s %s %s %s %s %s %s %s', y.direction, p.host, y.method, y.amount, y.currency, y.state, coalesce(y.received, 0),
+	  case when y.adopted then 'adopted' else '-' end,
+	  (select string_agg(format('%s/%s/%s=%s:%s', c.direction, c.period, c.n, a.amount, coalesce(a.confirmed, 0)), ',' order by c.direction, c.period, c.n)
 	   from payment_allocation a left join claim c on c.id = a.claim where a.payment = y.id))
 	from payment y left join via p on p.id = y.peer
 	union all

@@ -62,9 +62,9 @@ func (l standingLine) paidBy(part int64) (repaid, reinstated, recovered int64) {
 	return repaid, reinstated, min(repaid, l.Lost)
 }
 
-// advancesOf is the lock that lets one use case at a time change what is advanced to a peer's payees or written off of it. It comes
-// before a line's standing is read, behind claims and payments, before accounts.
-func advancesOf(peer int64) (lock string) { return fmt.Sprintf("advances of %d", peer) }
+// advancesOf names the lock under which one use case at a time changes what is advanced to a peer's payees or written off
+// of it. It comes before a line's standing is read, behind claims and payments, before accounts.
+func advancesOf(peer int64) string { return fmt.Sprintf("advances of %d", peer) }
 
 // allocateLines divides what a payment pays of a claim over its lines, by largest remainder over
 // what each line is still owed, and makes that available to the payees, or pays back what they had of it before. If one

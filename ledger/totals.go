@@ -14,6 +14,7 @@ type Totals struct {
 	Fee                                                 int64 // kept of what payees got
 	Cause                                               int64 // given to the instance's cause
 	Loss                                                int64 // of this instance
+	Recovery                                            int64 // credit-side: between what was signed before a restore and what the books say now
 	Deposited, Withdrawn                                int64 // all that ever came in by deposits, and went out again: paid out or taken back
 }
 
@@ -43,6 +44,7 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			  coalesce(sum(s) filter (where kind = 'fee'), 0)::bigint as fee,
 			  coalesce(sum(s) filter (where kind = 'cause'), 0)::bigint as cause,
 			  coalesce(sum(s) filter (where kind = 'loss'), 0)::bigint as loss,
+			  coalesce(sum(s) filter (where kind = 'recovery'), 0)::bigint as recovery,
 			  coalesce((select sum(amount) from deposit), 0)::bigint as deposited,
 			  (coalesce((select sum(amount) from withdrawal where state = 'paid'), 0)
 			    + coalesce((select sum(taken + lost) from reversal), 0))::bigint as withdrawn

@@ -23,7 +23,8 @@ type InstanceMonth struct {
 
 // ClaimPayment is the part of a payment that pays one of the month's claims.
 type ClaimPayment struct {
-	Direction string // out | in
+	Direction string // out | in: the claim's
+	Method    string // "netting": no bank moved anything
 	Host      string
 	Reference string
 	N         int32 // the claim's number among its peer's of that month
@@ -59,9 +60,9 @@ func (l *Ledger) InstanceMonth(ctx context.Context, period string, most int, hea
 			return err
 		}
 		payments, err := tx.Query(ctx, `
-			select y.direction, p.host, y.reference, c.n, y.state, a.amount, a.confirmed
+			select c.direction, y.method, p.host, y.reference, c.n, y.state, a.amount, a.confirmed
 			from claim c join payment_allocation a on a.claim = c.id join payment y on y.id = a.payment join peer p on p.id = y.peer
-			where c.period = $1 order by y.direction desc, p.host, y.id, c.n limit nullif($2, 0)`, period, most)
+			where c.period = $1 order by c.direction desc, p.host, y.id, c.n limit nullif($2, 0)`, period, most)
 		return each(payments, err, payment)
 	})
 }

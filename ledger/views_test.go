@@ -160,7 +160,7 @@ func TestTotals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Cause+all.Fee; owns != owes {
+		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Cause+all.Fee+all.Recovery; owns != owes {
 			t.Errorf("%s owns %d and owes %d: %+v", host, owns, owes, all)
 		}
 		var members int64

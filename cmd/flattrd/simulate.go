@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -34,6 +36,7 @@ func (c simulateCommand) Run(ctx context.Context) error {
 	case c.Plant != "" && !slices.Contains(pair.Bugs, c.Plant):
 		return fmt.Errorf("no bug %q to plant; this build has %d, see ledger/pair/plant_on.go", c.Plant, len(pair.Bugs))
 	}
+	debug.SetGCPercent(400) // a world is small and soon gone
 	pair.Plant(c.Plant)
 	if c.Seed != nil {
 		return c.one(*c.Seed)
@@ -42,16 +45,11 @@ func (c simulateCommand) Run(ctx context.Context) error {
 }
 
 func (c simulateCommand) one(seed uint64) error {
-	var trace *os.File
+	var trace io.Writer
 	if c.Trace {
 		trace = os.Stdout
 	}
-	r := simulation.Result{}
-	if trace != nil {
-		r = simulation.Run(seed, c.Hosts, trace)
-	} else {
-		r = simulation.Run(seed, c.Hosts, nil)
-	}
+	r := simulation.Run(seed, c.Hosts, trace)
 	if c.JSON {
 		if err := printJSON(r); err != nil {
 			return err

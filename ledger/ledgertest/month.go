@@ -38,7 +38,7 @@ type MonthOptions struct {
 const stranger = "d.example"
 
 // debtor is an instance that exists only as messages, too: it owes b.example's members more than it pays.
-const debtor = "e.example"
+const debtor = "f.example"
 
 // PlayMonths builds the history.
 func PlayMonths(t testing.TB, o MonthOptions) *Months {
@@ -242,13 +242,13 @@ func (m *Months) strangersClaims() {
 	m.offer("2026-12", 2, 0, map[string]int64{bea: cents(7), bob: cents(7)})
 }
 
-// debtor: b.example advances what e.example owes, gets some of it back, and gives up the rest, of which some comes
+// debtor: b.example advances what f.example owes, gets some of it back, and gives up the rest, of which some comes
 // after all. The first proposal to give up is withdrawn, the last waits.
 func (m *Months) debtor() {
 	ctx, b, op := context.Background(), m.B, m.B.Op.ID
 	const bea, keeper, key = "https://b.example/users/bea", "https://b.example/users/op", "zDebtor"
-	_, err := b.PinPeer(ctx, ledger.PeerIdentity{Host: debtor, Actor: "https://e.example/actor", Inbox: "https://e.example/inbox",
-		AccountingKey: key, AccountingKeyID: "https://e.example/actor#accounting-key"})
+	_, err := b.PinPeer(ctx, ledger.PeerIdentity{Host: debtor, Actor: "https://f.example/actor", Inbox: "https://f.example/inbox",
+		AccountingKey: key, AccountingKeyID: "https://f.example/actor#accounting-key"})
 	m.must(err)
 	second, err := b.CreateOperator(ctx, ledger.Joining{Name: "op2", PasswordHash: "x", Language: "en"})
 	m.must(err)
@@ -266,12 +266,12 @@ func (m *Months) debtor() {
 	m.owe(2, map[string]int64{bea: cents(4), keeper: cents(5)})
 	_, err = b.ProposeWriteOff(ctx, second.ID, debtor, "still bankrupt")
 	m.must(err)
-	dispute, err := b.OpenDispute(ctx, op, debtor, "https://e.example/claims/2026-11/b.example/EUR/2", "they say it was paid")
+	dispute, err := b.OpenDispute(ctx, op, debtor, "https://f.example/claims/2026-11/b.example/EUR/2", "they say it was paid")
 	m.must(err)
 	m.must(b.NoteDispute(ctx, second.ID, dispute, "not to our bank"))
 }
 
-// owe sends b.example a claim of e.example.
+// owe sends b.example a claim of f.example.
 func (m *Months) owe(n int32, lines map[string]int64) {
 	m.t.Helper()
 	o, err := StrangersOffer(debtor, "b.example", "2026-11", n, lines)
@@ -279,13 +279,13 @@ func (m *Months) owe(n int32, lines map[string]int64) {
 	m.must(m.B.ReceiveClaim(context.Background(), o))
 }
 
-// arrives lets so many cents of e.example come for its claim n.
+// arrives lets so many cents of f.example come for its claim n.
 func (m *Months) arrives(n, amount int64) {
 	m.t.Helper()
-	ctx, iri := context.Background(), fmt.Sprint("https://e.example/payments/", amount)
+	ctx, iri := context.Background(), fmt.Sprint("https://f.example/payments/", amount)
 	m.must(m.B.ReceivePayment(ctx, ledger.PaymentNotice{IRI: iri, Host: debtor, Amount: cents(amount), Currency: "EUR", Method: "bank",
 		Reference: fmt.Sprint("E", amount), PaidAt: m.Clock.Now(), Content: iri,
-		Allocations: []ledger.NoticedAllocation{{Claim: fmt.Sprint("https://e.example/claims/2026-11/b.example/EUR/", n), Amount: cents(amount)}}}))
+		Allocations: []ledger.NoticedAllocation{{Claim: fmt.Sprint("https://f.example/claims/2026-11/b.example/EUR/", n), Amount: cents(amount)}}}))
 	d, err := m.B.PaymentDocument(ctx, iri)
 	m.must(err)
 	m.must(m.B.ConfirmPayment(ctx, m.B.Op.ID, d.ID, cents(amount)))

@@ -52,13 +52,12 @@ func (m *Months) agree(sequence int64, inReplyTo string) {
 // takes what is for members whom it doesn't know, or who left, and one that refuses a line. Of a payment only a part
 // had arrived, of another nothing.
 func (m *Months) returns() {
-	const carl, cora, clay, lost = "https://c.example/users/carl", "https://c.example/users/cora",
-		"https://c.example/users/clay", "https://c.example/users/lost"
+	const carl, clay, lost = "https://c.example/users/carl", "https://c.example/users/clay", "https://c.example/users/lost"
 	elsa, emil, ella := payeeOf("elsa"), payeeOf("emil"), payeeOf("ella")
 	m.returned("2026-11", 1, map[string]int64{elsa: cents(50), emil: cents(20)})
 	m.returned("2026-11", 2, map[string]int64{emil: cents(40), ella: cents(10)}, ledger.Refusal{Payee: ella, Reason: "blocked"})
 	m.returnedTheirs("2026-11", 1, map[string]int64{carl: cents(30), clay: cents(10), lost: cents(10)})
-	m.returnedTheirs("2026-11", 2, map[string]int64{cora: cents(10), lost: cents(5)}, ledger.Refusal{Payee: lost, Reason: "unknown-payee"})
+	m.returnedTheirs("2026-11", 2, map[string]int64{lost: cents(5)}, ledger.Refusal{Payee: lost, Reason: "unknown-payee"})
 	m.returnedPayment(cents(10), cents(5))
 	m.returnedPayment(cents(10), 0)
 	m.agree(2, m.C.Instance().BaseURL+"/statements/1")
@@ -102,28 +101,33 @@ func (m *Months) keepersNotice(amount int64, method string) ledger.PaymentNotice
 }
 
 // nettings: b.example and c.example owe each other, and so do c.example and e.example: one netting is confirmed,
-// another is refused, and one of e.example's touches what c.example has ordered.
+// another is refused, and one of e.example's touches what c.example has ordered. What was left of the refused offer is
+// accepted after that.
 func (m *Months) nettings() {
 	ctx := context.Background()
-	m.Clock.Set(m.Clock.Now().Add(2 * time.Hour)) // netting waits for an hour without answers
+	m.later()
 	m.must(m.B.Tick(ctx))
 	m.deliver()
 	m.net(func(y ledger.Payment) int64 { return y.Amount })
 	o, err := StrangersOffer(keeper, "c.example", "2026-11", 3, map[string]int64{"https://c.example/users/cora": cents(10)})
 	m.must(err)
 	m.must(m.C.ReceiveClaim(ctx, o))
+	m.later()
 	m.net(func(ledger.Payment) int64 { return 0 })
 	m.order(m.C, keeper)
 	n := m.keepersNotice(cents(10), "netting")
 	n.Allocations = append(n.Allocations, ledger.NoticedAllocation{Claim: o.IRI, Amount: cents(10)})
 	m.must(m.C.ReceivePayment(ctx, n))
+	m.must(m.C.ClaimAnswered(ctx, ledger.ClaimAnswer{Host: keeper, IRI: m.C.Instance().ClaimIRI(keeper, "2026-11", "EUR", 3), Accepted: true}))
 }
+
+// later is when what was accepted is netted.
+func (m *Months) later() { m.Clock.Set(m.Clock.Now().Add(2 * time.Hour)) }
 
 // net lets c.example propose and e.example answer what it received.
 func (m *Months) net(received func(ledger.Payment) int64) {
 	m.t.Helper()
 	ctx := context.Background()
-	m.Clock.Set(m.Clock.Now().Add(2 * time.Hour))
 	m.must(m.C.Tick(ctx))
 	all, err := m.C.Payments(ctx)
 	m.must(err)

@@ -15,7 +15,7 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 	case c != nil && c.Content != o.Content:
 		return contradicted("we have signed two contents of " + o.IRI)
 	case c == nil:
-		if d = adoptedOffer(k.Superseded, o); d.Fault != nil {
+		if d = adoptedOffer(k.Superseded, o); d.Fault != nil || d.Freeze != "" {
 			return d
 		}
 		c = &d.Claims[len(d.Claims)-1]

@@ -2,12 +2,12 @@ package pair
 
 // AdoptPayment takes a payment of ours back that the peer returned, or a netting that we proposed, with the
 // peer's answer: what arrived, 0 for nothing; nil for none yet.
-func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Decision {
+func AdoptPayment(p Peer, known *Payment, claims Claims, n Payment, received *int64) Decision {
 	var d Decision
 	y := n
 	switch {
 	case known == nil, known.State == Ordered:
-		if d = n.resent(known, claims, received); d.Fault != nil {
+		if d = n.resent(p, known, claims, received); d.Fault != nil || d.Freeze != "" {
 			return d
 		}
 		if y = d.Payments[0]; y.Answered() {
@@ -30,7 +30,7 @@ func AdoptPayment(known *Payment, claims Claims, n Payment, received *int64) Dec
 
 // resent is a lost payment of ours as it stands again: sent, its money reserved. If it is known what arrived, no more
 // than that is reserved, because what is short, or all if nothing came, may be paid already by another.
-func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision {
+func (y Payment) resent(p Peer, known *Payment, claims Claims, received *int64) Decision {
 	y.State = Sent
 	if known != nil { // it was ordered, and is reserved
 		y.Row = known.Row
@@ -43,8 +43,8 @@ func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision
 	if received != nil {
 		takes = min(*received, y.Amount)
 	}
-	if f := y.again(claims, false, takes); f != nil {
-		return Decision{Fault: f}
+	if d := y.again(p, claims, false, takes); d.Fault != nil || d.Freeze != "" {
+		return d
 	}
 	if takes == 0 {
 		y.State = NotReceived
@@ -54,25 +54,28 @@ func (y Payment) resent(known *Payment, claims Claims, received *int64) Decision
 }
 
 // again holds a payment that comes back to the claims that it names, on the payer's side or the payees', and for a
-// netting on both. So much of it takes effect.
-func (y Payment) again(claims Claims, incoming bool, takes int64) *Fault {
+// netting on both. So much of it takes effect. If another payment has taken that meanwhile, it may still turn out that
+// it never arrived; but in the end the same debt was paid twice, and operators must talk.
+func (y Payment) again(p Peer, claims Claims, incoming bool, takes int64) Decision {
 	for _, side := range []bool{incoming, !incoming} {
 		if side != incoming && y.Method != Netting {
 			continue
 		}
-		f := y.names(claims, side)
-		if f == nil {
-			f = y.room(claims, side, takes)
+		if f := y.names(claims, side); f != nil {
+			return fault(Reconciling, "its claims come first: "+f.Detail)
 		}
-		if f != nil {
-			return &Fault{Reconciling, "its claims come first: " + f.Detail}
+		switch f := y.room(claims, side, takes); {
+		case f != nil && !p.Stuck:
+			return fault(Reconciling, "what it pays must become open again: "+f.Detail)
+		case f != nil:
+			return contradicted(y.IRI + " came back, and another pays the same: " + f.Detail)
 		}
 	}
-	return nil
+	return Decision{}
 }
 
 // AdoptReceipt takes our own answer to a payment of the peer's back, with the payment.
-func AdoptReceipt(known *Payment, claims Claims, n Payment, received int64) Decision {
+func AdoptReceipt(p Peer, known *Payment, claims Claims, n Payment, received int64) Decision {
 	var d Decision
 	switch {
 	case known != nil && known.Content != n.Content:
@@ -82,8 +85,8 @@ func AdoptReceipt(known *Payment, claims Claims, n Payment, received int64) Deci
 	case known != nil:
 		n = *known
 	default:
-		if f := n.again(claims, true, received); f != nil {
-			return Decision{Fault: f}
+		if d := n.again(p, claims, true, received); d.Fault != nil || d.Freeze != "" {
+			return d
 		}
 	}
 	n.State = Announced

@@ -34,10 +34,8 @@ var Bugs = []string{
 	"release-unasked",       // any statement ends a hold, not only the answer to ours
 	"release-lacking",       // a hold ends though the peer has what we lack
 
-	// Rules of whoever stores and tells what this package decides; Planted asks for them.
-	"offered-at-once",   // a settled month is offered though an own offer for it has come back
-	"statement-counted", // a statement's id is its number, which comes again after a restore
-	"paid-in-doubt",     // orders are placed though the bank has paid what the books don't know
+	// A rule of whoever stores and tells what this package decides: Planted asks for it.
+	"offered-at-once", // a settled month is offered though an own offer for it has come back
 }
 
 var bug atomic.Pointer[string]

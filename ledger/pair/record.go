@@ -100,6 +100,7 @@ type Peer struct {
 	Host   string
 	Frozen string // why; "": not frozen
 	Held   bool   // reconcile first (protocol §9): since we started, it hasn't shown what it holds of ours
+	Stuck  bool   // held for longer than messages take: what doesn't fit now never will
 }
 
 // Fault of a message itself (protocol §8): nothing is stored and the same id may come again, corrected.

@@ -97,13 +97,22 @@ func (c *Comparison) records(ours, theirs []Record) {
 	for _, r := range theirs {
 		there[r.ID] = r
 	}
+	both := 0
 	for _, r := range ours {
 		t, ok := there[r.ID]
-		c.record(r, t, ok)
-		delete(there, r.ID)
+		if c.record(r, t, ok); ok {
+			both++
+		}
+	}
+	if both == len(theirs) {
+		return
+	}
+	here := make(map[string]bool, len(ours))
+	for _, r := range ours {
+		here[r.ID] = true
 	}
 	for _, t := range theirs {
-		if _, left := there[t.ID]; left {
+		if !here[t.ID] {
 			c.Agreed = false
 			c.Lost = c.Lost || t.Ours || t.Answer != "" // an offer of ours, or our answer to one of theirs
 		}

@@ -29,6 +29,7 @@ type side struct {
 	payments []payment
 	standing pair.Standing
 	frozen   string
+	held     int64 // since when, as the daily statement finds it; 0: it isn't
 
 	payable, receivable, announced, credit int64
 	payablePending, receivablePending      int64 // reserved for payments

@@ -89,7 +89,7 @@ func (w *world) judgeChains(h *host, peer int) {
 		if old := s.claim(c.Supersedes); old != nil && old.Binding() {
 			w.violation(who, "%s is owed although %s replaces it", old.IRI, c.IRI)
 		}
-		if c.Incoming || c.State == pair.Superseded || c.State == pair.Replaced {
+		if c.Incoming || c.IRI == "" || c.State == pair.Superseded || c.State == pair.Replaced {
 			continue
 		}
 		if other := months[c.Period]; other != "" {

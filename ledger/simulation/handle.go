@@ -45,7 +45,7 @@ func verdict(d pair.Decision) string {
 
 // decide asks package pair.
 func (w *world) decide(h *host, m *message) pair.Decision {
-	p, s, d := h.peer(m.from), &h.books.sides[m.from], m.document
+	p, s, d := w.peer(h, m.from), &h.books.sides[m.from], m.document
 	switch {
 	case m.kind == returned && (m.answer != nil || d.author == h.no):
 		return w.adopt(h, m)
@@ -101,7 +101,7 @@ func (h *host) judgeLines(lines []pair.Line) (refusals []pair.Refusal) {
 // adopt takes back what this host has signed before a restore. Who signed it is proven by the documents, so the
 // peer can make nothing up.
 func (w *world) adopt(h *host, m *message) pair.Decision {
-	p, s, d, a := h.peer(m.from), &h.books.sides[m.from], m.document, m.answer
+	p, s, d, a := w.peer(h, m.from), &h.books.sides[m.from], m.document, m.answer
 	ours := d.author == h.no && d.to == m.from
 	switch {
 	case !ours && (d.author != m.from || d.to != h.no || a == nil || a.author != h.no || a.of != d.content()),
@@ -117,9 +117,9 @@ func (w *world) adopt(h *host, m *message) pair.Decision {
 	case d.kind == claimDocument:
 		return pair.AdoptAnswer(pair.Known{Claim: s.claim(d.id), Superseded: s.claim(d.offer.Supersedes)}, *d.offer, a.answer)
 	case ours && a == nil:
-		return pair.AdoptPayment(s.payment(d.id), s.claim, d.readBy(h.no), nil)
+		return pair.AdoptPayment(p, s.payment(d.id), s.claim, d.readBy(h.no), nil)
 	case ours:
-		return pair.AdoptPayment(s.payment(d.id), s.claim, d.readBy(h.no), &a.received)
+		return pair.AdoptPayment(p, s.payment(d.id), s.claim, d.readBy(h.no), &a.received)
 	}
-	return pair.AdoptReceipt(s.payment(d.id), s.claim, d.readBy(h.no), a.received)
+	return pair.AdoptReceipt(p, s.payment(d.id), s.claim, d.readBy(h.no), a.received)
 }

@@ -19,6 +19,9 @@ type host struct {
 	cutFrom, cutTo int64 // when it hears and is heard by nobody
 }
 
+// stuck is how long a hold lasts before what doesn't fit freezes the pair.
+const stuck = 8 * day
+
 func newHost(no, hosts int) *host {
 	b := &books{sides: make([]side, hosts), documents: map[string]*document{}, means: make([]int64, 2)}
 	for i := range b.sides {
@@ -27,9 +30,9 @@ func newHost(no, hosts int) *host {
 	return &host{no: no, name: hostName(no), books: b}
 }
 
-func (h *host) peer(no int) pair.Peer {
+func (w *world) peer(h *host, no int) pair.Peer {
 	s := &h.books.sides[no]
-	return pair.Peer{Host: hostName(no), Frozen: s.frozen, Held: s.standing.Held}
+	return pair.Peer{Host: hostName(no), Frozen: s.frozen, Held: s.standing.Held, Stuck: s.held > 0 && w.now-s.held > stuck}
 }
 
 // start brings a host up: it holds everything for peers with whom it has exchanged statements until these are

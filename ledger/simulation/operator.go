@@ -101,9 +101,9 @@ func (w *world) confirmIncoming(h *host, peer int) {
 		}
 		switch {
 		case arrived > 0:
-			w.act(h, peer, "receive", pair.Receive(h.peer(peer), y.Payment, s.claim, arrived))
+			w.act(h, peer, "receive", pair.Receive(w.peer(h, peer), y.Payment, s.claim, arrived))
 		case w.now-y.since > patience:
-			w.act(h, peer, "miss", pair.Miss(h.peer(peer), y.Payment))
+			w.act(h, peer, "miss", pair.Miss(w.peer(h, peer), y.Payment))
 		}
 	}
 }
@@ -130,26 +130,29 @@ func (w *world) placeOrders(h *host, peer int) {
 			w.act(h, peer, "cancel", pair.Cancel(y))
 			continue
 		}
-		if s.standing.Held || !known && w.inDoubt(h, peer) && !pair.Planted("paid-in-doubt") {
+		if s.standing.Held || !known && w.inDoubt(h, peer) {
 			continue
 		}
 		w.order(h.no, peer, y.Reference, y.Amount)
 		if w.crashes(h) {
 			return
 		}
-		w.act(h, peer, "send", pair.Send(h.peer(peer), y))
+		w.act(h, peer, "send", pair.Send(w.peer(h, peer), y))
 	}
 }
 
 // pay prepares a payment of what is owed.
 func (w *world) pay(h *host, peer int) {
 	s := &h.books.sides[peer]
+	if w.quiet() || !w.chance(400) {
+		return
+	}
 	claims := s.open(false)
-	if _, amount := pair.Allocate(claims); w.quiet() || amount < 1_000_000 || !w.chance(400) || w.inDoubt(h, peer) {
+	if _, amount := pair.Allocate(claims); amount < 1_000_000 || w.inDoubt(h, peer) {
 		return
 	}
 	reference := "R" + strconv.FormatInt(w.serial(), 10)
-	w.act(h, peer, "order", pair.Order(h.peer(peer), claims, pair.Payment{IRI: h.name + "/payments/" + reference,
+	w.act(h, peer, "order", pair.Order(w.peer(h, peer), claims, pair.Payment{IRI: h.name + "/payments/" + reference,
 		Method: "bank", Reference: reference}))
 }
 
@@ -160,5 +163,5 @@ func (w *world) net(h *host, peer int) {
 		return
 	}
 	iri := h.name + "/nettings/" + strconv.FormatInt(w.serial(), 10)
-	w.act(h, peer, "net", pair.Net(h.peer(peer), h.name, s.open(false), s.open(true), pair.Payment{IRI: iri}))
+	w.act(h, peer, "net", pair.Net(w.peer(h, peer), h.name, s.open(false), s.open(true), pair.Payment{IRI: iri}))
 }

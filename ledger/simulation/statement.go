@@ -11,9 +11,20 @@ import (
 // tellAll makes the day's statements.
 func (w *world) tellAll(h *host) {
 	for _, peer := range w.hosts {
+		h.books.sides[peer.no].heldAt(w.now)
 		if s := &h.books.sides[peer.no]; len(s.claims) > 0 && (!w.quiet() || w.now/day%4 == 0) {
 			w.makeStatement(h, peer.no, "")
 		}
+	}
+}
+
+// heldAt notes since when a side is held.
+func (s *side) heldAt(now int64) {
+	switch {
+	case !s.standing.Held:
+		s.held = 0
+	case s.held == 0:
+		s.held = now
 	}
 }
 
@@ -23,9 +34,6 @@ func (w *world) makeStatement(h *host, peer int, inReplyTo string) {
 	s := &h.books.sides[peer]
 	s.standing.Sent++
 	id := h.name + "/statements/" + strconv.FormatInt(w.serial(), 10)
-	if pair.Planted("statement-counted") {
-		id = h.name + "/statements/" + hostName(peer) + "/" + strconv.FormatInt(s.standing.Sent, 10)
-	}
 	records := h.records(peer)
 	d := &document{kind: statement, author: h.no, to: peer, id: id,
 		statement: &pair.Statement{ID: id, InReplyTo: inReplyTo, Sequence: s.standing.Sent, Seen: s.standing.Seen,
@@ -97,6 +105,9 @@ func (w *world) compare(h *host, peer int, d *document) {
 			hostName(peer), h.name, d.id, d.statement.InReplyTo, c.Lost, c.Restored, c.Released, c.Agreed, len(c.Return))
 	}
 	w.note(h, "statement", d.id, int64(len(c.Return)))
+	if c.Released && s.frozen == "" {
+		w.watchRelease(h, peer, d.statement)
+	}
 	s.standing = c.Standing
 	if c.Fault != nil {
 		return
@@ -105,7 +116,9 @@ func (w *world) compare(h *host, peer int, d *document) {
 		s.frozen = c.Freeze
 		w.say("%s freezes %s: %s", h.name, hostName(peer), c.Freeze)
 	}
-	w.watchRecords(h, peer, d.statement.Records)
+	if !c.Agreed {
+		w.watchRecords(h, peer, d.statement.Records)
+	}
 	for _, r := range c.Return {
 		w.giveReturn(h, peer, r)
 	}

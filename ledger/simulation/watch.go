@@ -35,3 +35,18 @@ func (w *world) watchRecords(h *host, peer int, theirs []pair.Record) {
 		}
 	}
 }
+
+// watchRelease: a hold ends by the answer to the question that was asked last, when that shows nothing of ours that
+// we lack.
+func (w *world) watchRelease(h *host, peer int, t *pair.Statement) {
+	who, kept := pairOf(h.no, peer), h.books.documents
+	if asked := h.books.sides[peer].standing.Asked; asked == "" || t.InReplyTo != asked {
+		w.violation(who, "%s goes on without an answer to %q", h.name, asked)
+	}
+	for _, r := range t.Records {
+		lacks := r.Ours && kept[r.ID] == nil || !r.Ours && r.Answer != "" && kept[r.ID+"#answer"] == nil
+		if lacks {
+			w.violation(who, "%s goes on and lacks what it has signed of %s", h.name, r.ID)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // Instance is a month of the whole instance, for its operator. ErrNotFound as of Given.
@@ -32,16 +33,32 @@ func (i instance) csv(ctx context.Context, to io.Writer) error {
 		return sums(t, v, code)
 	}
 	err := i.ledger.InstanceMonth(ctx, i.period, 0, begin, func(c ledger.Claim) error {
-		return t.add(v.Period, v.State, "claim-"+c.Direction, text(c.Host), strconv.Itoa(int(c.N)), text(c.IRI), c.State,
+		return t.add(v.Period, v.State, "claim-"+c.Direction, text(c.Host), number(c.N), text(c.IRI), c.State,
 			strconv.Itoa(int(c.LineCount)), decimal(c.Amount), decimal(c.Paid), code)
 	}, func(p ledger.ClaimPayment) error {
-		return t.add(v.Period, v.State, "payment-"+p.Direction, text(p.Host), strconv.Itoa(int(p.N)), text(p.Reference), p.State, "",
+		return t.add(v.Period, v.State, byWhat(p)+"-"+p.Direction, text(p.Host), strconv.Itoa(int(p.N)), text(p.Reference), p.State, "",
 			decimal(p.Amount), maybe(p.Confirmed), code)
 	})
 	if err != nil {
 		return err
 	}
 	return t.end()
+}
+
+// number is a claim's; a draft has none.
+func number(n int32) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(n))
+}
+
+// byWhat tells what a bank moved from what paid itself.
+func byWhat(p ledger.ClaimPayment) string {
+	if p.Method == pair.Netting {
+		return "netting"
+	}
+	return "payment"
 }
 
 // sums writes a row per sum of the whole month.
@@ -76,7 +93,7 @@ type claimJSON struct {
 	ID        string `json:"id"`
 	Direction string `json:"direction"` // out | in
 	Peer      string `json:"peer"`
-	Number    int32  `json:"number"`
+	Number    int32  `json:"number"` // 0: a draft
 	Lines     int32  `json:"lines"`
 	Amount    amount `json:"amount"`
 	Paid      amount `json:"paid"`
@@ -84,6 +101,7 @@ type claimJSON struct {
 }
 
 type paymentJSON struct {
+	Kind      string  `json:"kind"`      // payment | netting
 	Direction string  `json:"direction"` // out | in
 	Peer      string  `json:"peer"`
 	Number    int32   `json:"number"` // the claim's
@@ -107,7 +125,7 @@ func (i instance) json(ctx context.Context, to io.Writer) error {
 				return err
 			}
 		}
-		return l.add(paymentJSON{p.Direction, p.Host, p.N, p.Reference, amount(p.Amount), optional(p.Confirmed), p.State})
+		return l.add(paymentJSON{byWhat(p), p.Direction, p.Host, p.N, p.Reference, amount(p.Amount), optional(p.Confirmed), p.State})
 	})
 	if err == nil && !paying {
 		err = errors.Join(l.close(), l.open("payments"))

@@ -104,7 +104,7 @@ func (j *journalWriter) accountName(a ledger.BookAccount) string {
 		return "expenses:loss"
 	case journal.Means, journal.Announced, journal.Earned:
 		return "liabilities:members:" + a.Kind + ":" + owner
-	case journal.Payable, journal.PeerCredit:
+	case journal.Payable, journal.PeerCredit, journal.Recovery:
 		return "liabilities:peers:" + a.Kind + ":" + strings.ReplaceAll(a.Name, ":", "_")
 	}
 	side := "liabilities"

@@ -68,6 +68,7 @@ const booked = `
 	    when 'cause' then 'liabilities:cause' when 'fee' then 'income:fee' when 'receivable' then 'assets:peers:receivable:' || p.host
 	    when 'advance' then 'assets:peers:advance:' || p.host when 'loss' then 'expenses:loss'
 	    when 'payable' then 'liabilities:peers:payable:' || p.host when 'peer_credit' then 'liabilities:peers:peer_credit:' || p.host
+	    when 'recovery' then 'liabilities:peers:recovery:' || p.host
 	    else 'liabilities:members:' || a.kind || ':' || a.owner end as name, s.suffix, s.amount
 	  from account a left join peer p on p.id = a.owner
 	  cross join lateral (values ('', debits_posted - credits_posted + debits_pending), (':reserved', -debits_pending)) s (suffix, amount)) x

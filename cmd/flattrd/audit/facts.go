@@ -66,7 +66,8 @@ var kinds = []kind{
 		from write_off_line x left join write_off o on o.id = x.write_off where x.lost > 0 order by x.id`,
 		single("loss", "advance")},
 	{"advance_recovery", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), 0::bigint", "x.recovered"), single("advance", "loss")},
-	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(x.member, 0)", "x.amount - x.repaid"),
+	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(x.member, 0)",
+		"case when l.id is not null and l.member is null then 0 else x.amount - x.repaid end"), // nobody's money stands in recovery
 		func(a *auditor, f *fact) []entry { return single("announced", f.state)(a, f) }},
 	{"budget", "reservation", `
 		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
@@ -146,7 +147,7 @@ const (
 	linePayments = `
 		select x.id, %[1]s, %[2]s, null::bigint, case when x.member is null then 'cause' else 'earned' end, '', y.answered_at, null::timestamptz
 		from line_allocation x left join claim_line l on l.id = x.line left join claim c on c.id = l.claim left join payment y on y.id = x.payment
-		where %[2]s > 0 order by x.id`
+		where %[2]s > 0 and (l.id is null or l.member is not null) order by x.id`
 	outPayments = `
 		select id, peer, 0::bigint, amount, received, case when adopted then 'returned' else state end, '', created_at, answered_at
 		from payment where direction = 'out' and method <> 'netting' order by id`

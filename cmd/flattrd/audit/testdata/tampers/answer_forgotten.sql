@@ -1,5 +1,5 @@
--- host: b.example
+-- host: c.example
 -- finds: claim
--- A claim that c.example has accepted is offered again, as if there had been no answer.
+-- A claim that e.example has accepted is offered again, as if there had been no answer.
 update claim set state = 'offered', answer = null, answered_at = null
-  where direction = 'out' and period = '2026-11' and state = 'accepted' and amount = 500000;
+  where direction = 'out' and period = '2026-11' and state = 'accepted' and amount = 400000;
