@@ -160,6 +160,8 @@ func (s *scene) line(w []string) (string, error) {
 		return s.payment(w)
 	case "withdraw", "refund", "paid-out", "refuse":
 		return s.withdrawal(w)
+	case "limit":
+		return "", s.limit(s.post[w[1]], w[2], s.money(w[3]))
 	case "threshold":
 		return "", s.post[w[1]].SetThreshold(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]))
 	}
@@ -381,6 +383,19 @@ func (s *scene) line1(giver, what string) (ledger.MonthLine, error) {
 func (s *scene) share(giver, what string) (string, error) {
 	line, err := s.line1(giver, what)
 	return ledger.FormatPlain(line.Share), err
+}
+
+// limit trusts a peer so far.
+func (s *scene) limit(i *ledgertest.Instance, host string, amount int64) error {
+	ctx, base := context.Background(), "https://"+host
+	_, err := i.PinPeer(ctx, ledger.PeerIdentity{Host: host, Actor: base + "/actor", AccountingKey: "z " + host, AccountingKeyID: base + "/actor#accounting-key"})
+	if err == nil {
+		err = i.ConfirmPeerKey(ctx, i.Op.ID, host, "z "+host)
+	}
+	if err == nil {
+		err = i.SetAdvanceLimit(ctx, i.Op.ID, host, amount)
+	}
+	return err
 }
 
 func (s *scene) left(w []string) (string, error) {

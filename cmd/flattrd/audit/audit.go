@@ -77,8 +77,8 @@ func Run(ctx context.Context, tx pgx.Tx, o Options) (*Report, error) {
 		name string
 		do   func(context.Context) error
 	}{
-		{"settings", a.readSettings}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
-		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"departures", a.readDepartures}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
+		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
+		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
 		{"books", a.checkBooks}, {"documents", a.checkDocuments},
 	} {
 		if err := step.do(ctx); err != nil {
