@@ -72,7 +72,7 @@ func (tx *Tx) adoptOffer(ctx context.Context, w *decided, known pair.Known, offe
 		tx.keep(r.Offer.IRI+"#answer", r.Answer.Document, false)
 		answer = &pair.Answer{Claim: r.Offer.IRI, Accepted: r.Answer.Accepted, Refusals: knownReasons(r.Answer.Refusals)}
 	}
-	d = pair.AdoptOffer(w.peer.decided(), known, offer, answer, next)
+	d = pair.AdoptOffer(w.peer.decided(tx.at), known, offer, answer, next)
 	return d, w.digest(d.Claims)
 }
 
@@ -141,7 +141,7 @@ func (l *Ledger) AdoptPayment(ctx context.Context, r ReturnedPayment) error {
 			if known != nil {
 				known.Allocations = n.Allocations
 			}
-			return pair.AdoptReceipt(w.peer.decided(), known, claims, n, *r.Received), nil
+			return pair.AdoptReceipt(w.peer.decided(tx.at), known, claims, n, *r.Received), nil
 		}
 		n.Incoming = false
 		if known != nil {
@@ -152,7 +152,7 @@ func (l *Ledger) AdoptPayment(ctx context.Context, r ReturnedPayment) error {
 			}
 			known.Content = contents[n.IRI]
 		}
-		return pair.AdoptPayment(w.peer.decided(), known, claims, n, r.Received), nil
+		return pair.AdoptPayment(w.peer.decided(tx.at), known, claims, n, r.Received), nil
 	})
 }
 

@@ -54,7 +54,7 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 		return err
 	}
 	w := &decided{Tx: tx, step: "answer", peer: p, open: open, lines: lines}
-	d := pair.TakeAnswer(p.decided(), c, next, pair.Answer{Claim: a.IRI, Accepted: a.Accepted, Refusals: a.Refusals})
+	d := pair.TakeAnswer(p.decided(tx.at), c, next, pair.Answer{Claim: a.IRI, Accepted: a.Accepted, Refusals: a.Refusals})
 	conflict, err := result(d)
 	if err == nil {
 		err = w.digest(d.Claims)

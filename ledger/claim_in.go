@@ -70,7 +70,7 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 	if err != nil {
 		return err
 	}
-	d := pair.TakeOffer(p.decided(), terms, known, offer, func([]pair.Line) []pair.Refusal { return refusalsIn(w.lines) })
+	d := pair.TakeOffer(p.decided(tx.at), terms, known, offer, func([]pair.Line) []pair.Refusal { return refusalsIn(w.lines) })
 	conflict, err := result(d)
 	if err == nil {
 		err = w.store(ctx, d)
@@ -138,7 +138,7 @@ func (l *Ledger) ClaimWanted(ctx context.Context, o ClaimOffer) (wanted bool, er
 		if err != nil {
 			return err
 		}
-		if f := pair.Plausible(p.decided(), t, pair.Offer{Period: o.Period, Amount: o.Amount}).Fault; f != nil {
+		if f := pair.Plausible(p.decided(tx.at), t, pair.Offer{Period: o.Period, Amount: o.Amount}).Fault; f != nil {
 			return &ClaimFault{Code: f.Code, Detail: f.Detail}
 		}
 		return nil

@@ -55,7 +55,7 @@ func (l *Ledger) netWith(ctx context.Context, host string) error {
 			return err
 		}
 		reference := newReference()
-		d := pair.Net(p.decided(), l.inst.Host, ours, theirs, pair.Payment{Reference: reference,
+		d := pair.Net(p.decided(tx.at), l.inst.Host, ours, theirs, pair.Payment{Reference: reference,
 			IRI: l.inst.BaseURL + "/payments/" + reference})
 		w := &decided{Tx: tx, step: "payment", peer: p, open: open, paidAt: &tx.at}
 		if err := w.store(ctx, d); err != nil {

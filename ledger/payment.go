@@ -108,7 +108,7 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 			return err
 		}
 		reference := newReference()
-		d := pair.Order(p.decided(), claims, pair.Payment{Method: "bank", Reference: reference,
+		d := pair.Order(p.decided(tx.at), claims, pair.Payment{Method: "bank", Reference: reference,
 			IRI: tx.l.inst.BaseURL + "/payments/" + reference})
 		switch {
 		case d.Fault != nil:
@@ -189,7 +189,7 @@ func (l *Ledger) changePayment(ctx context.Context, operator, id int64, directio
 		if err != nil {
 			return err
 		}
-		d := step(p.decided(), paid, claims)
+		d := step(p.decided(tx.at), paid, claims)
 		switch {
 		case d.Fault != nil:
 			return refused("host", d.Fault.Code)

@@ -34,9 +34,13 @@ const peerColumns = `id, host, actor, inbox, accounting_key, accounting_key_id, 
   threshold, frozen_at, frozen_reason, advance_limit, held_key, held_key_id, key_held_at, created_at,
   (select s.held_at from standing s where s.peer = peer.id) as held_at`
 
+// stuckAfter is longer than any message takes between instances that run.
+const stuckAfter = 14 * 24 * time.Hour
+
 // decided is a peer as package pair decides about it.
-func (p Peer) decided() pair.Peer {
-	d := pair.Peer{Host: p.Host, Frozen: p.FrozenReason, Held: p.HeldAt != nil}
+func (p Peer) decided(now time.Time) pair.Peer {
+	d := pair.Peer{Host: p.Host, Frozen: p.FrozenReason, Held: p.HeldAt != nil,
+		Stuck: p.HeldAt != nil && now.Sub(*p.HeldAt) > stuckAfter}
 	if p.KeyHeldAt != nil && d.Frozen == "" {
 		d.Frozen = "another accounting key is held"
 	}
@@ -204,8 +208,8 @@ const peerPositions = `
 	left join (select peer, sum(amount) as amount from claim
 	  where direction = 'out' and state in ('accepted', 'confirmed') group by peer) taken on taken.peer = p.id
 	left join (select y.peer, sum(case when y.state = 'confirmed' then a.confirmed else a.amount end) as amount
-	  from payment y join payment_allocation a on a.payment = y.id
-	  where y.direction = 'out' and y.state in ('ordered', 'sent', 'confirmed') group by y.peer) paid on paid.peer = p.id
+	  from payment y join payment_allocation a on a.payment = y.id join claim c on c.id = a.claim and c.direction = 'out'
+	  where y.state in ('ordered', 'sent', 'confirmed') group by y.peer) paid on paid.peer = p.id
 	left join account i on i.kind = 'receivable' and i.owner = p.id and i.currency = $1
 	left join account c on c.kind = 'peer_credit' and c.owner = p.id and c.currency = $1
 	left join account v on v.kind = 'advance' and v.owner = p.id and v.currency = $1

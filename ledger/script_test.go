@@ -162,6 +162,8 @@ func (s *scene) line(w []string) (string, error) {
 		return s.withdrawal(w)
 	case "limit":
 		return "", s.limit(s.post[w[1]], w[2], s.money(w[3]))
+	case "restart", "compared", "returned":
+		return "", s.restore(w)
 	case "threshold":
 		return "", s.post[w[1]].SetThreshold(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]))
 	}
@@ -224,6 +226,10 @@ func (s *scene) ask(w []string) (string, error) {
 		return fmt.Sprint(b.Flattrs), err
 	case "claims":
 		return s.claims(w[1], w[2])
+	case "payments":
+		return s.payments(w[1], w[2])
+	case "recovery":
+		return s.recovery(w[1], w[2])
 	case "months":
 		var all []string
 		months, err := s.post[w[1]].Months(ctx)

@@ -288,8 +288,17 @@ func (l *Ledger) Started(ctx context.Context) error {
 	return l.tx(ctx, func(tx *Tx) error {
 		return tx.tellEach(ctx, `
 			update standing s set held_at = coalesce(held_at, $1), asked = '' from peer p
-			where p.id = s.peer and s.seen > 0 returning p.host`, tx.at)
+			where p.id = s.peer and (s.seen > 0 or s.held_at is not null) returning p.host`, tx.at)
 	})
+}
+
+// Restored holds everything that would be signed for any peer: to call on a database that was put back, before an
+// instance starts on it.
+func (l *Ledger) Restored(ctx context.Context) error {
+	_, err := l.pool.Exec(ctx, `
+		insert into standing as s (peer, held_at) select id, $1 from peer
+		on conflict (peer) do update set held_at = coalesce(s.held_at, $1)`, l.Now())
+	return err
 }
 
 // stateDaily has every peer with whom there is something on record told a statement, once a day.
@@ -316,6 +325,23 @@ func (tx *Tx) tellEach(ctx context.Context, sql string, args ...any) error {
 	return err
 }
 
+// Standing is how far we and a peer have talked, for the operators. Times are nil for what never was.
+type Standing struct {
+	Sent, Seen                        int64 // the last sequence numbers: ours, and the peer's
+	ToldAt, HeardAt, AgreedAt, HeldAt *time.Time
+}
+
+// Standing reads it.
+func (l *Ledger) Standing(ctx context.Context, host string) (Standing, error) {
+	s, err := row[Standing](l.pool.Query(ctx, `
+		select s.sent, s.seen, s.told_at, s.heard_at, s.agreed_at, s.held_at
+		from standing s join peer p on p.id = s.peer where p.host = $1`, host))
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return s, err
+}
+
 // Holds tells whether nothing new may be signed for a peer just now.
 func (l *Ledger) Holds(ctx context.Context, host string) (held bool, err error) {
 	err = l.pool.QueryRow(ctx, `
@@ -326,8 +352,13 @@ func (l *Ledger) Holds(ctx context.Context, host string) (held bool, err error) 
 	return held, err
 }
 
-// ReleasePeer ends a hold by an operator's word, for a peer that doesn't answer any more. FieldError "host".
-func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host string) error {
+// ReleasePeer ends a hold by an operator's word, with a note why, for a peer that doesn't answer any more. FieldError
+// "host": not-held; "note".
+func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host, note string) error {
+	note, err := noteText("note", note)
+	if err != nil {
+		return err
+	}
 	return l.tx(ctx, func(tx *Tx) error {
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
@@ -340,6 +371,9 @@ func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host string) e
 			return refused("host", "not-held")
 		}
 		if _, err := tx.Exec(ctx, `update standing set held_at = null where peer = $1`, p.ID); err != nil {
+			return err
+		}
+		if err := tx.note(ctx, p.ID, "released", note, operator); err != nil {
 			return err
 		}
 		_, err = tx.release(ctx, p)

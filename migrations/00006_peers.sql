@@ -127,7 +127,7 @@ create trigger write_off_line_kept before truncate on write_off_line
 create table peer_event (
   id bigint generated always as identity primary key,
   peer bigint not null references peer (id),
-  kind text not null check (kind in ('frozen','unfrozen','key-pinned','key-confirmed','key-rotated','key-held',
+  kind text not null check (kind in ('frozen','unfrozen','released','key-pinned','key-confirmed','key-rotated','key-held',
     'key-adopted','key-kept','threshold','advance-limit',
     'write-off-proposed','write-off-confirmed','write-off-withdrawn')),
   note text not null default '',

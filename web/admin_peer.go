@@ -36,6 +36,7 @@ type peerPage struct {
 	Keys      []ledger.PeerKey
 	Events    []ledger.PeerEvent
 	Evidence  []Evidence
+	Standing  ledger.Standing
 }
 
 // For is what was typed into one of the page's forms and refused, or else an empty form; options fill it in.
@@ -82,6 +83,7 @@ func (s *Site) peerPage(r *http.Request, host string, f form) (any, error) {
 		func() (err error) { p.Disputes, err = s.ledger.Disputes(r.Context(), host); return },
 		func() (err error) { p.Keys, err = s.ledger.PeerKeys(r.Context(), host); return },
 		func() (err error) { p.Events, err = s.ledger.PeerEvents(r.Context(), host, peerEvents); return },
+		func() (err error) { p.Standing, err = s.ledger.Standing(r.Context(), host); return },
 		func() (err error) { p.Evidence, err = s.kept(r, p); return },
 	} {
 		if err := read(); err != nil {
@@ -166,6 +168,9 @@ func (s *Site) peerRoutes() []route {
 		}),
 		step("unfreeze", "notice.unfrozen", func(f url.Values, r *http.Request, operator int64, host string) error {
 			return s.ledger.UnfreezePeer(r.Context(), operator, host, f.Get("note"))
+		}),
+		step("release", "notice.released", func(f url.Values, r *http.Request, operator int64, host string) error {
+			return s.ledger.ReleasePeer(r.Context(), operator, host, f.Get("note"))
 		}),
 		step("writeoff", "notice.writeoff-proposed", func(f url.Values, r *http.Request, operator int64, host string) error {
 			_, err := s.ledger.ProposeWriteOff(r.Context(), operator, host, f.Get("reason"))

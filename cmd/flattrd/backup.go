@@ -87,6 +87,9 @@ func (c restoreCommand) judge(ctx context.Context, d *Database, name string) err
 	if err := b.judge(ctx, false); err != nil {
 		return fmt.Errorf("what was restored: %w", err)
 	}
+	if err := b.Restored(ctx); err != nil {
+		return err
+	}
 	fmt.Printf("Restored the books of %s; every invariant holds.\n", b.Instance().Host)
 	return nil
 }

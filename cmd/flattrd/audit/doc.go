@@ -12,7 +12,8 @@
 //	reversal                an operator took a deposit back: from the giver's means, or as a loss
 //	reservation             what a member's budget holds back for a month
 //	flattr                  a member's click on a thing in a month, and how the payee's home answered
-//	payment                 a bank transfer from or to another instance, with allocations to claims
+//	payment                 a bank transfer from or to another instance, with allocations to claims; or a netting, whose
+//	                        allocations pay as much of both sides' claims
 //	departure               how a member left, and whose the rest is
 //	withdrawal              money leaves by bank to a payee, or back to a giver
 //	document                a claim, payment or answer as its sender signed it, with an accounting key
@@ -37,6 +38,15 @@
 // given when the month is settled: to payees here (earned) or to another instance (payable). There the same claim
 // is a receivable and, line by line, announced to the payees; a payment turns announced into earned. What is
 // earned is withdrawn (earned to bank). A reservation of a giver without an accepted flattr rolls over.
+//
+// # After a restored backup
+//
+// What was signed and lost comes back from the peer and stands as it was signed: a claim of ours is owed out of the
+// peer's account recovery (recovery to payable), and what of it is refused goes back there. What was settled again
+// for the same month is a draft until statements are compared, and then gives way (payable to recovery). A peer's
+// claim that comes back with our own answer gives to recovery what is for nobody who is known here. Such claims are
+// marked adopted: their lines are held to the signed documents, not to shares and members, and so these must be
+// there.
 //
 // # What a finding is
 //
