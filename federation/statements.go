@@ -90,7 +90,7 @@ func (s *Server) tellOperator(ctx context.Context, p ledger.Peer, h ledger.Heard
 		s.event(ctx, "statement.behind", "peer", p.Host, "sent", h.Standing.Sent)
 	}
 	if h.Comparison.Released {
-		s.event(ctx, "statement.released", "peer", p.Host, "offered", h.Released)
+		s.log.InfoContext(ctx, "statement.released", "code", "statement.released", "instance", s.inst.Host, "peer", p.Host, "offered", h.Released)
 	}
 }
 

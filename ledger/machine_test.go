@@ -36,7 +36,7 @@ func TestHistories(t *testing.T) {
 			"join": w.join, "deposit": w.deposit, "budget": w.budget, "flattr": w.flattr, "click": w.flattr, "undo": w.undo,
 			"turn": w.turn, "tick": w.tick, "deliver": w.deliver, "post": w.deliver, "repeat": w.repeat,
 			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse, "rate": w.rate,
-			"leave": w.leave, "remove": w.remove, "": w.check,
+			"leave": w.leave, "remove": w.remove, "trust": w.trust, "give up": w.giveUp, "": w.check,
 		})
 		w.quiet(rt)
 	})
@@ -86,6 +86,7 @@ type world struct {
 	arrived []said
 	bank    map[string]int64 // what must be at the bank of each
 	refs    int
+	seconds []int64 // a second operator of each
 }
 
 type person struct {
@@ -120,6 +121,9 @@ func newWorld(s *scope, t *rapid.T) *world {
 			i.Unused = rapid.SampledFrom([]string{ledger.UnusedRollover, ledger.UnusedCause}).Draw(t, "unused")
 		}))
 		w.post[host], w.hosts = i, append(w.hosts, i)
+		second, err := i.CreateOperator(context.Background(), ledger.Joining{Name: "second", PasswordHash: "x", Language: "en"})
+		done(t, err)
+		w.seconds = append(w.seconds, second.ID)
 	}
 	for range 4 {
 		w.join(t)
@@ -281,7 +285,36 @@ func (w *world) order(t *rapid.T) {
 	}
 	done(t, i.SetThreshold(ctx, i.Op.ID, other.Instance().Host, 10_000), ledger.ErrNotFound)
 	_, err := i.PreparePayment(ctx, i.Op.ID, other.Instance().Host)
-	done(t, err, ledger.ErrNotFound, ledger.ErrFunds, &ledger.FieldError{Field: "amount", Rule: "below-threshold"})
+	done(t, err, ledger.ErrNotFound, ledger.ErrFunds, // its bank hasn't what it has advanced
+		&ledger.FieldError{Field: "amount", Rule: "below-threshold"})
+}
+
+// trust lets an instance advance what the other owes its members.
+func (w *world) trust(t *rapid.T) {
+	ctx, n := context.Background(), rapid.IntRange(0, 1).Draw(t, "who")
+	i, host := w.hosts[n], w.hosts[1-n].Instance().Host
+	_, err := i.PinPeer(ctx, ledger.PeerIdentity{Host: host, Actor: "https://" + host + "/actor", AccountingKey: "z",
+		AccountingKeyID: "https://" + host + "/actor#accounting-key"})
+	done(t, err)
+	done(t, i.ConfirmPeerKey(ctx, i.Op.ID, host, "z"))
+	done(t, i.SetAdvanceLimit(ctx, i.Op.ID, host, cents(t, 200)-10_000))
+}
+
+// giveUp lets an operator propose to write off what the other instance owes, and perhaps another confirm it.
+func (w *world) giveUp(t *rapid.T) {
+	seldom(t)
+	ctx, n := context.Background(), rapid.IntRange(0, 1).Draw(t, "who")
+	i, host := w.hosts[n], w.hosts[1-n].Instance().Host
+	o, err := i.ProposeWriteOff(ctx, i.Op.ID, host, "gone")
+	if err != nil {
+		done(t, err, ledger.ErrNotFound, &ledger.FieldError{Field: "host", Rule: "nothing-owed"}, &ledger.FieldError{Field: "host", Rule: "in-flight"})
+		return
+	}
+	if rapid.IntRange(0, 2).Draw(t, "withdraw") == 0 {
+		done(t, i.WithdrawWriteOff(ctx, i.Op.ID, o.ID))
+		return
+	}
+	done(t, i.ConfirmWriteOff(ctx, w.seconds[n], o.ID))
 }
 
 // payment draws one of an instance's payments in a state.
@@ -412,9 +445,9 @@ func (w *world) quiet(t *rapid.T) {
 	w.check(t)
 	a, b := w.hosts[0], w.hosts[1]
 	for _, pair := range [][2]*ledgertest.Instance{{a, b}, {b, a}} {
-		owes, owed := position(t, pair[0], pair[1]).Payable, position(t, pair[1], pair[0]).Receivable
-		if owes != owed {
-			t.Fatalf("%s owes %d, %s is owed %d", pair[0].Instance().Host, owes, pair[1].Instance().Host, owed)
+		owes, owed := position(t, pair[0], pair[1]).Payable, position(t, pair[1], pair[0])
+		if owes != owed.Receivable+owed.WrittenOff {
+			t.Fatalf("%s owes %d, %s is owed %d, and %d written off", pair[0].Instance().Host, owes, pair[1].Instance().Host, owed.Receivable, owed.WrittenOff)
 		}
 	}
 	for _, i := range w.hosts {

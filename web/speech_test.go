@@ -142,7 +142,7 @@ func builtKeys(t *testing.T) map[string]string {
 	add("refused.", "", "other")
 	add("monthstate.", "", "open", "closed", "settled")
 	add("settlement.", "", "splitting", "indexing", "checking", "publishing")
-	add("claim.", "", ledger.Offered, ledger.ClaimTaken, ledger.Refused, ledger.Superseded, ledger.Confirmed)
+	add("claim.", "", "draft", "replaced", ledger.Offered, ledger.ClaimTaken, ledger.Refused, ledger.Superseded, ledger.Confirmed)
 	add("claims.", "", "out", "in")
 	add("source.", "", "pledged", "available", ledger.ClaimTaken, ledger.Confirmed)
 	add("payment.", "", "ordered", "sent", "announced", "confirmed", "not_received", "cancelled")
@@ -154,7 +154,7 @@ func builtKeys(t *testing.T) map[string]string {
 	add("writeoff.", "", "proposed", "confirmed", "withdrawn")
 	add("peer.key.", "", "pinned", "rotated", "confirmed")
 	add("event.", "", "frozen", "unfrozen", "key-pinned", "key-confirmed", "key-rotated", "key-held", "key-adopted", "key-kept", "threshold",
-		"advance-limit", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
+		"advance-limit", "released", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
 	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}
 	add("kept.", "", kept...)
 	add("kept.", ".text", kept...)

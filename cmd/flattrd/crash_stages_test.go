@@ -125,11 +125,20 @@ func (l *lane) persist(do func(context.Context) error) error {
 		switch {
 		case context.Cause(l.ctx) != nil:
 			return errors.Join(context.Cause(l.ctx), err)
-		case !unanswered(err):
+		case !unanswered(err) && !reconciling(err):
 			return err
+		}
+		if reconciling(err) {
+			time.Sleep(500 * time.Millisecond) // logins are counted
 		}
 		time.Sleep(30 * time.Millisecond)
 	}
+}
+
+// reconciling tells of an instance that has just started: it compares statements before it signs anything new. What
+// is refused for another reason stays so until the run's time is over.
+func reconciling(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "422 Unprocessable Entity")
 }
 
 func unanswered(err error) bool {
