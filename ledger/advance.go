@@ -88,6 +88,7 @@ func (tx *Tx) advance(ctx context.Context, peer, claim, freed int64) (entries []
 		select id from claim where direction = 'in' and peer = $1 and state = 'accepted' and ($2 = 0 or id = $2)
 		order by period, n, id`, peer, claim))
 	room := p.Limit() - before
+	var got []available
 	for i := 0; i < len(claims) && room > 0 && err == nil; i++ {
 		var lines []standingLine
 		if lines, err = rows[standingLine](tx.Query(ctx, lineStanding, claims[i])); err != nil {
@@ -110,17 +111,23 @@ func (tx *Tx) advance(ctx context.Context, peer, claim, freed int64) (entries []
 		for k, ref := range made {
 			entries = append(entries, journal.Entry{Kind: kindAdvance, Ref: ref, Phase: journal.Single, Amount: a.parts[k],
 				Debit: of(journal.Advance, peer), Credit: of(journal.Earned, a.members[k])})
+			got = append(got, available{advance: ref, member: a.members[k], period: a.period, amount: a.parts[k]})
 		}
 		room -= a.amount
 	}
 	tx.alarm(p, before, p.Limit()-room)
-	return entries, err
+	if err != nil {
+		return nil, err
+	}
+	fees, err := tx.takeFees(ctx, got)
+	return append(entries, fees...), err
 }
 
 // advanced is how an advance is divided.
 type advanced struct {
 	amount                int64
 	lines, members, parts []int64
+	period                string
 }
 
 // advanceOver divides what there is room for over lines.
@@ -135,6 +142,7 @@ func advanceOver(lines []standingLine, room int64) (a advanced) {
 	for i, part := range SplitByWeight(a.amount, weights) {
 		if part > 0 {
 			a.lines, a.members, a.parts = append(a.lines, lines[i].ID), append(a.members, *lines[i].Member), append(a.parts, part)
+			a.period = lines[i].Period
 		}
 	}
 	return a

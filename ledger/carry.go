@@ -7,7 +7,7 @@ import (
 )
 
 // carry takes flattrs without a final answer into the open month, as new ones that name the old.
-// A fresh click there absorbs the old one; after the third carry they expire.
+// A fresh click there absorbs the old one; after the third carry they expire, and those of givers who left at once.
 func (tx *Tx) carry(ctx context.Context, period, open string) error {
 	old, err := rows[Flattr](tx.Query(ctx, `
 		select `+flattrColumns+` from flattr
@@ -25,7 +25,11 @@ func (tx *Tx) carry(ctx context.Context, period, open string) error {
 
 func (tx *Tx) carryOne(ctx context.Context, old Flattr, open string) error {
 	state := Carried
-	if old.CarryCount == maxCarries {
+	var gone bool
+	if err := tx.QueryRow(ctx, `select deleted_at is not null from member where id = $1`, old.Giver).Scan(&gone); err != nil {
+		return err
+	}
+	if old.CarryCount == maxCarries || gone {
 		state = Expired
 	}
 	if _, err := tx.Exec(ctx, `update flattr set state = $2 where id = $1`, old.ID, state); err != nil {

@@ -5,7 +5,7 @@ package ledger
 const expectedTransfers = `
 	select 'deposit' as kind, id as ref, 'single' as phase, 'bank' as dk, 0::bigint as d, 'means' as ck, member as c, amount from deposit
 	union all select 'budget', id, 'pending', 'means', member, 'clearing', 0, amount from reservation
-	union all select 'budget', r.id, case when s.giver is null then 'void' else 'post' end, 'means', r.member, 'clearing', 0, r.amount
+	union all select 'budget', r.id, case when s.giver is null and (r.state = 'released' or m.unused = 'rollover') then 'void' else 'post' end, 'means', r.member, 'clearing', 0, r.amount
 	  from reservation r join month m on m.period = r.period
 	  left join (select distinct giver, period from share) s on s.giver = r.member and s.period = r.period and r.state <> 'released'
 	  where r.state = 'released' or m.state = 'settled'
@@ -37,7 +37,8 @@ const expectedTransfers = `
 	  from payment where direction = 'in' and state = 'confirmed' and method <> 'netting'
 	union all select 'receipt_excess', id, 'single', 'bank', 0, 'peer_credit', peer, received - amount
 	  from payment where direction = 'in' and state = 'confirmed' and received > amount
-	union all select 'allocation', a.id, 'single', 'announced', l.member, 'earned', l.member, a.amount - a.repaid
+	union all select 'allocation', a.id, 'single', 'announced', l.member, case when a.member is null then 'cause' else 'earned' end,
+	  coalesce(a.member, 0), a.amount - a.repaid
 	  from line_allocation a join claim_line l on l.id = a.line where a.amount > a.repaid and l.member is not null
 	union all select 'repayment', a.id, 'single', 'announced', l.member, 'advance', c.peer, a.repaid
 	  from line_allocation a join claim_line l on l.id = a.line join claim c on c.id = l.claim where a.repaid > 0
@@ -51,9 +52,15 @@ const expectedTransfers = `
 	  from write_off_line a join write_off o on o.id = a.write_off join claim_line l on l.id = a.line where o.state = 'confirmed'
 	union all select 'advance_loss', a.id, 'single', 'loss', 0, 'advance', o.peer, a.lost
 	  from write_off_line a join write_off o on o.id = a.write_off where o.state = 'confirmed' and a.lost > 0
-	union all select 'withdrawal', id, 'pending', 'earned', member, 'bank', 0, amount from withdrawal
-	union all select 'withdrawal', id, case state when 'paid' then 'post' else 'void' end, 'earned', member, 'bank', 0, amount
-	  from withdrawal where state <> 'requested'`
+	union all select 'fee', id, 'single', 'earned', member, 'fee', 0, amount from fee where amount > 0
+	union all select 'donation', id, 'single', case source when 'unused' then 'clearing' else source end, coalesce(member, 0),
+	  case when cause is null then 'cause' else 'earned' end, coalesce(cause, 0), amount from donation
+	union all select case source when 'earned' then 'withdrawal' when 'means' then 'refund' else 'payout' end, id, phase, source, coalesce(member, 0), 'bank', 0, amount
+	  from withdrawal cross join lateral (values ('pending'), (case state when 'paid' then 'post' when 'refused' then 'void' end)) x (phase)
+	  where phase is not null
+	union all select case v.cause when 'mistake' then 'reversal' else 'chargeback' end, v.id, 'single', 'means', d.member, 'bank', 0, v.taken
+	  from reversal v join deposit d on d.id = v.deposit where v.taken > 0
+	union all select 'loss', id, 'single', 'loss', 0, 'bank', 0, lost from reversal where lost > 0`
 
 // paying says what moves by a payment of ours: money in the bank, or by netting what the peer owes.
 const paying = `(select y.*, case when method = 'netting' then 'netting' else 'payment' end as kind,
@@ -95,8 +102,8 @@ var invariants = []struct{ code, sql string }{
 		cross join lateral (select case when kind = 'budget' then 'reservation' when kind = 'return' then 'share_return'
 		  when kind = 'line' then 'claim_line' when kind in ('allocation', 'repayment', 'reinstatement', 'advance_recovery') then 'line_allocation'
 		  when kind = 'advance' then 'line_advance' when kind in ('write_off', 'advance_loss') then 'write_off_line'
-		  when kind like 'payment%' or kind like 'receipt%' or kind = 'netting' then 'payment'
-		  when kind in ('adoption', 'recovery') then 'claim' else kind end as name) b
+		  when kind like 'payment%' or kind like 'receipt%' or kind = 'netting' then 'payment' when kind in ('refund', 'payout') then 'withdrawal'
+		  when kind in ('adoption', 'recovery') then 'claim' when kind in ('chargeback', 'loss') then 'reversal' else kind end as name) b
 		where (e.dk, e.d, e.ck, e.c, e.amount) is distinct from (t.dk, t.d, t.ck, t.c, t.amount)`},
 	{"account-owner", `
 		select format('account %s (%s of %s): no such owner', a.id, a.kind, a.owner) as row from account a
@@ -154,10 +161,71 @@ var invariants = []struct{ code, sql string }{
 		where (x.stage = 'settled' or m.period is not null) and
 		  (x.stage, x.givers, x.done, x.flattrs, x.amount, x.amount + x.rolled)
 		  is distinct from ('settled', m.givers, m.givers, m.flattrs, m.amount, m.reserved)`},
+	// Protocol §7, fee: of all that became available to a payee of a month the rate, rounded down, step by step.
+	{"fee", `
+		with rate as (
+		  select f.*, ` + feeRate("f.period") + `::bigint as rate, lag(f.gross, 1, 0::bigint) over (partition by f.member, f.period order by f.gross) as before
+		  from fee f)
+		select format('fee %s (member %s, %s): %s of %s, for %s', r.id, r.member, r.period, r.amount, r.gross,
+		  coalesce('earning ' || r.earning, 'line_allocation ' || r.allocation, 'line_advance ' || r.advance)) as row
+		from rate r left join earning e on e.id = r.earning left join line_allocation a on a.id = r.allocation
+		left join line_advance v on v.id = r.advance
+		left join claim_line l on l.id = coalesce(a.line, v.line) and l.member = coalesce(a.member, l.member) left join claim c on c.id = l.claim
+		where (r.member, r.period, r.gross - r.before)
+		    is distinct from (coalesce(e.member, l.member), coalesce(e.period, c.period), coalesce(e.amount, a.amount - a.repaid, v.amount))
+		  or r.rate = 0 or r.amount <> ` + feeSQL("r.gross", "r.rate") + ` - ` + feeSQL("r.before", "r.rate") + `
+		union all
+		select format('earning %s has no fee', e.id) from earning e
+		where ` + feeRate("e.period") + ` > 0 and not exists (select from fee f where f.earning = e.id)
+		union all
+		select format('line_allocation %s has no fee', a.id)
+		from line_allocation a join claim_line l on l.id = a.line and l.member = a.member join claim c on c.id = l.claim
+		where ` + feeRate("c.period") + ` > 0 and a.amount > a.repaid and not exists (select from fee f where f.allocation = a.id)
+		union all
+		select format('line_advance %s has no fee', v.id)
+		from line_advance v join claim_line l on l.id = v.line join claim c on c.id = l.claim
+		where ` + feeRate("c.period") + ` > 0 and not exists (select from fee f where f.advance = v.id)`},
+	// What no flattr took of a month whose policy is so went to the cause.
+	{"donation", `
+		select format('donation %s of %s: %s, want %s (settlement %s)', coalesce(d.id, 0), coalesce(d.period, s.period), coalesce(d.amount, 0),
+		  coalesce(s.rolled, 0), coalesce(s.period, 'none')) as row
+		from (select * from donation where source = 'unused') d full join (
+		  select s.period, s.rolled from settlement s join month m on m.period = s.period
+		  where m.state = 'settled' and m.unused = 'cause' and s.rolled > 0) s on s.period = d.period
+		where d.amount is distinct from s.rolled`},
+	// Who left said how, and what is left goes that way. A cause that has left itself is the instance's.
+	{"departure", `
+		select format('departure %s', coalesce(d.member, m.id)) as row
+		from departure d full join (select id, deleted_at from member where deleted_at is not null) m on m.id = d.member
+		where d.created_at is distinct from m.deleted_at
+		union all
+		select format('donation %s of departure %s: cause %s, want %s', x.id, d.member, coalesce(x.cause, 0), coalesce(d.cause, 0))
+		from donation x join departure d on d.member = x.member left join member g on g.id = d.cause
+		where x.created_at < d.created_at or x.cause <> d.cause or x.cause is not null and d.cause is null
+		  or x.cause is null and d.cause is not null and (g.deleted_at is null or g.deleted_at > x.created_at)
+		union all
+		select format('line_allocation %s to claim_line %s of member %s is member %s''s', a.id, l.id, l.member, coalesce(a.member, 0))
+		from line_allocation a join claim_line l on l.id = a.line join payment y on y.id = a.payment
+		left join departure d on d.member = l.member left join member g on g.id = d.cause
+		where case when l.member is null then a.member is not null when a.member = l.member then d.created_at < y.answered_at
+		  else d.member is null or d.created_at > y.answered_at or a.member is distinct from d.cause
+		    and (a.member is not null or g.deleted_at is null or g.deleted_at > y.answered_at) end`},
 	{"month-reservations", `
-		select format('reservation %s is released, but no larger one took its place', r.id) as row from reservation r
-		where r.state = 'released' and not exists (
-		  select from reservation n where n.member = r.member and n.period = r.period and n.amount > r.amount and n.state <> 'released')`},
+		select format('reservation %s is %s, and the one in its place, reservation %s, is of %s (reversal %s)', id, state,
+		  coalesce(next, 0), coalesce(amount_then, 0), coalesce(reversal, 0)) as row from (
+		  select r.id, r.state, r.amount, v.id as reversal, v.lowered, lead(r.id) over w as next, lead(r.amount) over w as amount_then
+		  from reservation r left join reversal v on v.reservation = r.id window w as (partition by r.member, r.period order by r.id)) r
+		where case when lowered is null then (state = 'released') <> (next is not null) or amount_then <= amount
+		  when lowered = amount then state <> 'released'
+		  else state <> 'released' or amount_then is distinct from amount - lowered end
+		union all
+		select format('reservation %s of %s is booked in %s', r.id, r.period, k.batch) from reservation r
+		join transfer_key k on k.kind = 'budget' and k.ref = r.id and k.phase = 'pending' where k.batch <> r.period`},
+	// A reversal takes back a whole deposit, and lowers no reservation but its giver's.
+	{"reversal", `
+		select format('reversal %s of deposit %s: %s and %s of %s, reservation %s', v.id, v.deposit, v.taken, v.lost, d.amount, coalesce(r.id, 0)) as row
+		from reversal v left join deposit d on d.id = v.deposit left join reservation r on r.id = v.reservation
+		where v.taken + v.lost is distinct from d.amount or r.member <> d.member or v.lowered > r.amount`},
 	{"earning-shares", `
 		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
 		from earning e full join (
@@ -392,6 +460,11 @@ const standings = `
 	left join (select line, sum(amount) as amount from line_advance group by line) v on v.line = l.id
 	left join (select y.line, sum(y.amount) as amount, sum(y.lost) as lost from write_off_line y
 	  join write_off o on o.id = y.write_off and o.state = 'confirmed' group by y.line) w on w.line = l.id`
+
+// feeSQL is feeOf; it stays within what a bigint holds.
+func feeSQL(gross, rate string) string {
+	return `(` + gross + ` / 10000 * ` + rate + ` + ` + gross + ` % 10000 * ` + rate + ` / 10000)`
+}
 
 // ofPending finds the reservation p that a transfer t posts or voids.
 const ofPending = `left join transfer p on t.phase in ('post', 'void') and p.phase = 'pending' and p.kind = t.kind and p.ref = t.ref`

@@ -9,6 +9,7 @@ type Chores struct {
 	Announced   int64 // payments that should have arrived
 	Unmet       int64 // peers whose key nobody has compared
 	Frozen      int64 // peers
+	Left        int64 // money of members who left and whose payment was refused
 	Held        int64 // peers whose key has changed without proof
 	WriteOffs   int64 // proposed, which wait for another operator
 	Due         int64 `db:"-"` // peers to whom a payment can be prepared
@@ -27,7 +28,8 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
 		  (select count(*) from peer where frozen_at is not null) as frozen,
 		  (select count(*) from peer where key_held_at is not null) as held,
-		  (select count(*) from write_off where state = 'proposed') as write_offs`))
+		  (select count(*) from write_off where state = 'proposed') as write_offs,
+		  (select count(distinct x.member) from (`+leftQuery+`) x where x.free >= 10000) as left`))
 	if err != nil {
 		return c, err
 	}

@@ -68,6 +68,9 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 	if err == nil {
 		err = tx.topUp(ctx, open, w.givers...) // what came back fills the open month's budgets
 	}
+	if err == nil && len(w.givers) > 0 {
+		_, err = tx.sweepLeft(ctx, open, w.givers...) // or goes where those who left have said
+	}
 	if err == nil && c.Answer == "" {
 		tx.keep(a.IRI+"#answer", a.Document, false)
 	}

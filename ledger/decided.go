@@ -21,6 +21,7 @@ type decided struct {
 	by       *int64                 // the operator who orders it
 	claims   map[string]int64       // rows by IRI, of what the decision names
 	payments map[string]int64       // the same
+	got      []available            // what becomes payees' by what is posted
 	givers   []int64                // whose means grow by what is posted
 }
 

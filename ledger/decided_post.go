@@ -37,6 +37,11 @@ func (w *decided) post(ctx context.Context, d pair.Decision) error {
 		}
 		entries = append(entries, more...)
 	}
+	fees, err := w.takeFees(ctx, w.got)
+	if err != nil {
+		return err
+	}
+	entries = append(entries, fees...)
 	if early.claim >= 0 { // a claim that is accepted, or room that a payment has made
 		more, err := w.advance(ctx, w.peer.ID, early.claim, early.freed)
 		if err != nil {

@@ -19,12 +19,13 @@ type Deposit struct {
 	Amount    int64
 	Reference string // the bank's: unique, so that one booking can't be recorded twice
 	CreatedAt time.Time
+	Reversed  bool
 	Again     bool `db:"-"` // it was recorded before this call, which booked nothing
 }
 
 const depositQuery = `
-	select d.id, d.member, m.name, d.amount, d.reference, d.created_at
-	from deposit d join member m on m.id = d.member`
+	select d.id, d.member, m.name, d.amount, d.reference, d.created_at, v.id is not null as reversed
+	from deposit d join member m on m.id = d.member left join reversal v on v.deposit = d.id`
 
 // standing is the text that givers write on all their transfers (DepositReference), with or without the
 // number. It names the giver, not the booking: next month's transfer carries it too, and taken for a

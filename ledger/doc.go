@@ -21,7 +21,8 @@
 // The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is
 // posted, the shares of those lines return to their givers, and the rest is offered again. The operator
 // pays by bank (Payment, with allocations to claims); what the other side confirms as arrived becomes
-// available to the payees, who withdraw it (Withdrawal).
+// available to the payees, who withdraw it (Withdrawal). A giver gets back what isn't given (a Withdrawal of means), and
+// who leaves says where money goes that is here or comes later (Leave). A deposit that wasn't one is taken back (Reversal): what of it was given already is this instance's loss.
 //
 // Operators answer for each peer: its key, what of its debts is advanced (SetAdvanceLimit, advance), what is given up
 // by two of them (WriteOff), what is disputed, and what happened (PeerEvent).
@@ -38,7 +39,9 @@
 //	peer_credit C  a peer paid more than it owed     per peer
 //	suspense       sent by bank, not acknowledged
 //	advance D      available to payees, not paid by the peer yet    per peer
-//	loss D         lost by this instance
+//	fee C          kept of what payees get
+//	cause C        given to the instance's cause
+//	loss D         lost by this instance: advanced and written off, or charged back after it was given
 //
 // # Invariants, and where each is enforced
 //

@@ -21,7 +21,7 @@ const canonicalRows = `
 	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
 	union all
-	select format('month %s %s', period, state) from month
+	select format('month %s %s %s', period, state, unused) from month
 	union all
 	select format('reservation %s %s %s %s', m.name, r.period, r.amount, case when o.state <> 'settled' then 'reserved'
 	  when exists (select from share s where s.giver = r.member and s.period = r.period) then 'settled' else 'rolled' end)
@@ -56,8 +56,8 @@ const canonicalRows = `
 	   from payment_allocation a left join claim c on c.id = a.claim where a.payment = y.id))
 	from payment y left join via p on p.id = y.peer
 	union all
-	select format('line_allocation %s %s %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, a.repaid, a.reinstated, a.recovered)
-	from line_allocation a left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
+	select format('line_allocation %s %s %s %s %s %s %s %s %s', p.host, c.period, c.n, l.payee, a.amount, a.repaid, a.reinstated, a.recovered, coalesce(w.name, '-'))
+	from line_allocation a left join who w on w.id = a.member left join claim_line l on l.id = a.line left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
 	select format('advance %s %s %s %s', p.host, c.period, c.n, a.amount)
 	from advance a left join claim c on c.id = a.claim left join via p on p.id = c.peer
@@ -72,7 +72,19 @@ const canonicalRows = `
 	union all
 	select format('deposit %s %s %s', m.name, d.amount, d.reference) from deposit d left join who m on m.id = d.member
 	union all
-	select format('withdrawal %s %s %s %s', m.name, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
+	select format('reversal %s %s %s %s %s %s %s', m.name, d.reference, v.cause, v.reason, v.taken, v.lost, coalesce(v.lowered, 0))
+	from reversal v left join deposit d on d.id = v.deposit left join who m on m.id = d.member
+	union all
+	select format('fee_rate %s %s', period, basis_points) from fee_rate
+	union all
+	select format('fee %s %s %s %s', m.name, f.period, max(f.gross), sum(f.amount)) from fee f left join who m on m.id = f.member group by m.name, f.period
+	union all
+	select format('departure %s %s %s', m.name, d.iban, coalesce(g.name, '-')) from departure d left join who m on m.id = d.member left join who g on g.id = d.cause
+	union all
+	select format('donation %s %s %s %s %s', d.source, coalesce(d.period, '-'), coalesce(m.name, '-'), d.amount, coalesce(g.name, '-'))
+	from donation d left join who m on m.id = d.member left join who g on g.id = d.cause
+	union all
+	select format('withdrawal %s %s %s %s %s', coalesce(m.name, '-'), w.source, w.amount, w.iban, w.state) from withdrawal w left join who m on m.id = w.member
 	union all
 	select format('transfer %s %s %s %s %s %s %s', t.kind, t.phase, d.kind, coalesce(dm.name, dp.host, '-'), c.kind, coalesce(cm.name, cp.host, '-'), t.amount)
 	from transfer t left join account d on d.id = t.debit_account left join account c on c.id = t.credit_account

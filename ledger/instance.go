@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -11,7 +12,14 @@ import (
 // Reciprocity policies: whether a payee must be giving to receive (protocol §4, "Held").
 const (
 	ReciprocityOff      = "off"
-	ReciprocityRequired = "required"
+	ReciprocityRequired = "required" // money is reserved for the month
+	ReciprocityMinimum  = "minimum"  // at least as much as the instance says
+)
+
+// What becomes of a budget that no flattr took a share of (protocol §7, n = 0).
+const (
+	UnusedRollover = "rollover" // it stays the giver's
+	UnusedCause    = "cause"    // it goes to the instance's cause
 )
 
 // Instance is the identity and policy of this database's instance.
@@ -20,7 +28,10 @@ type Instance struct {
 	BaseURL      string // "https://a.example", no trailing slash
 	Name         string
 	Currency     string // ISO 4217
-	Reciprocity  string // off | required
+	Reciprocity  string // off | required | minimum
+	Minimum      int64  `db:"reciprocity_minimum"` // micro-units, of the policy minimum: what a payee's budget is at least
+	Unused       string // rollover | cause: of months that open from now on; "" is rollover
+	Cause        string // the name of the instance's cause, for people; may be ""
 	GraceSeconds int32  // from close to settlement; at least 24 h
 	Payto        string // RFC 8905: the operator's bank account, which peers pay to; may be ""
 }
@@ -41,7 +52,7 @@ func (i Instance) FlattrIRI(id string) string { return i.BaseURL + "/flattrs/" +
 func (i Instance) ActorIRI() string { return i.BaseURL + "/actor" }
 
 // Create writes the instance's row and opens its first month: the one that the clock is in.
-// A second call brings name, reciprocity, grace and payto up to date; another host or currency is
+// A second call brings name, policies, cause, grace and payto up to date; another host or currency is
 // ErrConflict, because the host is part of every id and the currency of every amount ever given out.
 func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) error {
 	tx, err := pool.Begin(ctx)
@@ -50,13 +61,15 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	if _, err := tx.Exec(ctx, `
-		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, payto, created_at)
-		values (1, $1, $2, $3, $4, $5, $6, $7, $8)
+		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, payto, created_at, unused, cause, reciprocity_minimum)
+		values (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		on conflict (id) do update set name = excluded.name, reciprocity = excluded.reciprocity,
-		  grace_seconds = excluded.grace_seconds, payto = excluded.payto
+		  grace_seconds = excluded.grace_seconds, payto = excluded.payto, unused = excluded.unused, cause = excluded.cause,
+		  reciprocity_minimum = excluded.reciprocity_minimum
 		where (instance.host, instance.base_url, instance.currency) =
 		  (excluded.host, excluded.base_url, excluded.currency)`,
-		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, i.Payto, now); err != nil {
+		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, i.Payto, now,
+		cmp.Or(i.Unused, UnusedRollover), i.Cause, i.Minimum); err != nil {
 		return fmt.Errorf("create instance: %w", err)
 	}
 	have, err := readInstance(ctx, tx)
@@ -83,5 +96,5 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 
 func readInstance(ctx context.Context, q queryer) (Instance, error) {
 	return row[Instance](q.Query(ctx, `
-		select host, base_url, name, currency, reciprocity, grace_seconds, payto from instance where id = 1`))
+		select host, base_url, name, currency, reciprocity, reciprocity_minimum, unused, cause, grace_seconds, payto from instance where id = 1`))
 }

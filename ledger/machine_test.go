@@ -35,7 +35,7 @@ func TestHistories(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"join": w.join, "deposit": w.deposit, "budget": w.budget, "flattr": w.flattr, "click": w.flattr, "undo": w.undo,
 			"turn": w.turn, "tick": w.tick, "deliver": w.deliver, "post": w.deliver, "repeat": w.repeat,
-			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "decide": w.decide,
+			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse, "rate": w.rate,
 			"leave": w.leave, "remove": w.remove, "trust": w.trust, "give up": w.giveUp, "": w.check,
 		})
 		w.quiet(rt)
@@ -113,8 +113,13 @@ type said struct {
 func newWorld(s *scope, t *rapid.T) *world {
 	w := &world{scope: s, post: ledgertest.Post{}, clock: ledgertest.NewClock(ledgertest.Start), bank: map[string]int64{}}
 	for _, host := range []string{"a.example", "b.example"} {
-		policy := rapid.SampledFrom([]string{"off", "required"}).Draw(t, "reciprocity")
-		i := ledgertest.New(s, ledgertest.Host(host), ledgertest.WithClock(w.clock), ledgertest.Reciprocity(policy))
+		i := ledgertest.New(s, ledgertest.Host(host), ledgertest.WithClock(w.clock), ledgertest.Policy(func(i *ledger.Instance) {
+			i.Reciprocity = rapid.SampledFrom([]string{ledger.ReciprocityOff, ledger.ReciprocityRequired, ledger.ReciprocityMinimum}).Draw(t, "reciprocity")
+			if i.Reciprocity == ledger.ReciprocityMinimum {
+				i.Minimum = 1_000_000
+			}
+			i.Unused = rapid.SampledFrom([]string{ledger.UnusedRollover, ledger.UnusedCause}).Draw(t, "unused")
+		}))
 		w.post[host], w.hosts = i, append(w.hosts, i)
 		second, err := i.CreateOperator(context.Background(), ledger.Joining{Name: "second", PasswordHash: "x", Language: "en"})
 		done(t, err)
@@ -351,12 +356,45 @@ func (w *world) withdraw(t *rapid.T) {
 	done(t, err, ledger.ErrFunds, ledger.ErrNotFound)
 }
 
+func (w *world) refund(t *rapid.T) {
+	p := w.person(t)
+	_, err := p.i.RequestRefundOnce(context.Background(), p.ID, cents(t, 100), "DE75512108001245126199", fmt.Sprint(w.refs))
+	done(t, err, ledger.ErrFunds, ledger.ErrNotFound, ledger.ErrConflict)
+}
+
+// reverse takes back any deposit, also one that was given long ago.
+func (w *world) reverse(t *rapid.T) {
+	seldom(t)
+	ctx, i := context.Background(), w.host(t)
+	all, err := i.Deposits(ctx)
+	done(t, err)
+	if len(all) == 0 {
+		t.Skip("no deposit")
+	}
+	d := rapid.SampledFrom(all).Draw(t, "deposit")
+	v, err := i.ReverseDeposit(ctx, i.Op.ID, d.ID, ledger.Chargeback, "back")
+	if err == nil && !v.Again {
+		w.bank[i.Instance().Host] -= d.Amount
+	}
+	done(t, err, ledger.ErrFunds)
+}
+
+func (w *world) rate(t *rapid.T) {
+	seldom(t)
+	i := w.host(t)
+	next := ledger.NextPeriod(ledger.PeriodOf(w.clock.Now()))
+	done(t, i.SetFeeRate(context.Background(), i.Op.ID, next, rapid.Int32Range(0, 5000).Draw(t, "rate")))
+}
+
 func (w *world) decide(t *rapid.T) {
 	ctx, i := context.Background(), w.host(t)
 	all, err := i.Withdrawals(ctx)
 	done(t, err)
 	if len(all) == 0 || all[0].State != "requested" {
 		t.Skip("no withdrawal")
+	}
+	if left, err := i.Left(ctx); err == nil && len(left) > 0 && rapid.Bool().Draw(t, "left") {
+		done(t, i.GiveLeft(ctx, i.Op.ID, left[0].Member))
 	}
 	if rapid.Bool().Draw(t, "refuse") {
 		done(t, i.WithdrawalRefused(ctx, i.Op.ID, all[0].ID))
@@ -369,7 +407,9 @@ func (w *world) decide(t *rapid.T) {
 func (w *world) leave(t *rapid.T) {
 	seldom(t)
 	p := w.person(t)
-	done(t, p.i.DeleteMember(context.Background(), p.ID), ledger.ErrFunds, ledger.ErrNotFound)
+	o := rapid.SampledFrom([]ledger.Leaving{{}, {IBAN: "DE75512108001245126199"}, {Give: true}, {Give: true, Cause: "p0"},
+		{IBAN: "DE75512108001245126199", Cause: "p1"}}).Draw(t, "leaving")
+	done(t, p.i.Leave(context.Background(), p.ID, o), ledger.ErrFunds, ledger.ErrNotFound, &ledger.FieldError{Field: "cause", Rule: "unknown"})
 }
 
 func (w *world) remove(t *rapid.T) {

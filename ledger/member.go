@@ -171,58 +171,32 @@ func (l *Ledger) SetLanguage(ctx context.Context, by int64, language string) err
 	})
 }
 
-// DeleteMember closes an account. The member must have nothing here that a bank could move: no means,
-// no earnings, no withdrawal open, no gift that another instance might still refuse and return (ErrFunds
-// otherwise), because a payee is paid out and a giver settles first (protocol §7). What was announced
-// and is paid later, and fractions of a cent, stay with the instance: else whoever announces a
-// micro-unit could keep somebody here. Buttons are removed; the name is never given again; our givers'
-// flattrs that aren't settled take nothing any more, and claim lines that come later are refused as
-// "deleted".
+// DeleteMember is Leave for an account that holds nothing that a bank could move, and nothing that may come back
+// (ErrFunds otherwise).
 func (l *Ledger) DeleteMember(ctx context.Context, by int64) error {
-	return l.tx(ctx, func(tx *Tx) error {
-		if err := tx.holdMonths(ctx); err != nil {
-			return err
-		}
-		if _, err := tx.activeMember(ctx, by, true); err != nil {
-			return err
-		}
-		if err := tx.hasNothing(ctx, by); err != nil {
-			return err
-		}
-		if err := tx.takesNothing(ctx, by); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `update button set removed_at = $2 where owner = $1 and removed_at is null`,
-			by, tx.at); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `
-			update member set deleted_at = $2, password_hash = '', budget = 0, epoch = epoch + 1
-			where id = $1`, by, tx.at)
-		return err
-	})
+	return l.Leave(ctx, by, Leaving{})
 }
 
 // holdMonths lets no month be settled and no click be made meanwhile: they would give to one who
-// leaves, and nobody could withdraw that.
-func (tx *Tx) holdMonths(ctx context.Context) error {
+// leaves, and nobody could withdraw that. It returns the open month.
+func (tx *Tx) holdMonths(ctx context.Context) (string, error) {
 	closed, err := rows[Month](tx.Query(ctx, `
 		select `+monthColumns+` from month where state = 'closed' order by period for share`))
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, m := range closed {
 		if m.FrozenAt != nil {
-			return fmt.Errorf("%w: %s is being settled", ErrClosed, m.Period)
+			return "", fmt.Errorf("%w: %s is being settled", ErrClosed, m.Period)
 		}
 	}
 	for range MaxTries { // a close that we waited for opened another month, which only a new statement sees
-		tag, err := tx.Exec(ctx, `select from month where state = 'open' for update`)
-		if err != nil || tag.RowsAffected() == 1 {
-			return err
+		m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where state = 'open' for update`))
+		if !errors.Is(err, ErrNotFound) {
+			return m.Period, err
 		}
 	}
-	return ErrNotFound
+	return "", ErrNotFound
 }
 
 // takesNothing rejects our givers' unsettled flattrs of a member's things; the others get their part.

@@ -20,9 +20,10 @@ type Month struct {
 	ClosedAt  *time.Time
 	FrozenAt  *time.Time // when its settlement began
 	SettledAt *time.Time
+	Unused    string // UnusedRollover | UnusedCause
 }
 
-const monthColumns = `period, state, opened_at, closed_at, frozen_at, settled_at`
+const monthColumns = `period, state, opened_at, closed_at, frozen_at, settled_at, unused`
 
 // Months lists all months, newest first.
 func (l *Ledger) Months(ctx context.Context) ([]Month, error) {
@@ -175,7 +176,8 @@ func openPeriod(ctx context.Context, tx pgx.Tx, period string, at time.Time) err
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `insert into month (period, state, opened_at) values ($1, 'open', $2)`, period, at)
+	_, err := tx.Exec(ctx, `
+		insert into month (period, state, opened_at, unused) select $1, 'open', $2, unused from instance`, period, at)
 	return err
 }
 
@@ -204,7 +206,7 @@ func partition(ctx context.Context, tx pgx.Tx, table, period string) error {
 
 // finishHeld gives every held flattr of the month, ours and received, its one final answer.
 func (tx *Tx) finishHeld(ctx context.Context, period string) error {
-	gives := gives("x.member", "x.period")
+	gives := tx.l.inst.gives("x.member", "x.period")
 	if _, err := tx.Exec(ctx, `
 		with x as (
 		  select f.id, t.member, f.period from flattr f join thing t on t.id = f.thing

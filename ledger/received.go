@@ -151,9 +151,9 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
 	var payee string
 	err = tx.QueryRow(ctx, `
-		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, $3 or `+gives("m.id", "$2")+`
+		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, `+tx.l.inst.gives("m.id", "$2")+`
 		from button b join member m on m.id = b.owner
-		where b.id = $1`, id, r.Period, tx.l.inst.Reciprocity == ReciprocityOff).
+		where b.id = $1`, id, r.Period).
 		Scan(&k.button, &k.member, &payee, &k.gone, &k.gives)
 	if err == pgx.ErrNoRows {
 		return likeFacts{}, nil

@@ -183,6 +183,13 @@ func TestGiversRefusals(t *testing.T) {
 	deposit := func(op int64, name string, amount int64, reference string) error {
 		return second(a.RecordDeposit(ctx, op, name, amount, reference))
 	}
+	reverse := func(op, deposit int64, cause, reason string) error {
+		return second(a.ReverseDeposit(ctx, op, deposit, cause, reason))
+	}
+	reversed, err := a.Reversals(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	flattr := func(by, thing int64) error { _, _, err := a.Flattr(ctx, by, thing); return err }
 	remote := ledger.RemoteThing{IRI: "https://d.example/buttons/xena/1", URL: "https://x.example/", Title: "x",
 		Payee: "https://d.example/users/somebody", PayeeName: "somebody", Host: "d.example"}
@@ -194,6 +201,29 @@ func TestGiversRefusals(t *testing.T) {
 			{"19 digits", deposit(a.Op.ID, "alice", most+1, "r"), "amount: amount"},
 			{"no reference", deposit(a.Op.ID, "alice", 10_000, " "), "reference: required"},
 			{"a long reference", deposit(a.Op.ID, "alice", 10_000, strings.Repeat("r", 141)), "reference: too-long"},
+			{"a rate of the past", a.SetFeeRate(ctx, a.Op.ID, "2027-01", 1), "period: begun"},
+			{"a rate of no month", a.SetFeeRate(ctx, a.Op.ID, "2027-13", 1), "period: form"},
+			{"a rate below nothing", a.SetFeeRate(ctx, a.Op.ID, "2027-02", -1), "rate: range"},
+			{"a rate above half", a.SetFeeRate(ctx, a.Op.ID, "2027-02", 5001), "rate: range"},
+			{"a member's rate", a.SetFeeRate(ctx, alice.ID, "2027-02", 1), "refused"},
+			{"a payout of members' money", second(a.RequestPayoutOnce(ctx, a.Op.ID, ledger.OfEarnings, 10_000, "DE75512108001245126199", "k")), "source: unknown"},
+			{"a member's payout", second(a.RequestPayoutOnce(ctx, alice.ID, ledger.OfFees, 10_000, "DE75512108001245126199", "k")), "refused"},
+			{"a payout of nothing", second(a.RequestPayoutOnce(ctx, a.Op.ID, ledger.OfFees, 0, "DE75512108001245126199", "k")), "amount: amount"},
+			{"a payout to nowhere", second(a.RequestPayoutOnce(ctx, a.Op.ID, ledger.OfFees, 10_000, "DE75", "k")), "iban: form"},
+			{"more fees than there are", second(a.RequestPayoutOnce(ctx, a.Op.ID, ledger.OfFees, 10_000, "DE75512108001245126199", "k")), "not enough money"},
+			{"taken back for nothing", reverse(a.Op.ID, 1, "", "r"), "cause: required"},
+			{"taken back by a whim", reverse(a.Op.ID, 1, "whim", "r"), "cause: required"},
+			{"taken back without a reason", reverse(a.Op.ID, 1, ledger.Mistake, " "), "reason: required"},
+			{"a long reason", reverse(a.Op.ID, 1, ledger.Mistake, strings.Repeat("r", 501)), "reason: too-long"},
+			{"a reason that can't be read", reverse(a.Op.ID, 1, ledger.Mistake, "r\u202e"), "reason: form"},
+			{"taken back by a member", reverse(alice.ID, 1, ledger.Mistake, "r"), "refused"},
+			{"taken back by nobody", reverse(999, 1, ledger.Mistake, "r"), "not found"},
+			{"no deposit taken back", reverse(a.Op.ID, 999, ledger.Mistake, "r"), "not found"},
+			{"taken back for another reason", reverse(a.Op.ID, reversed[0].Deposit, ledger.Mistake, "r"), "conflict"},
+			{"half a cent back", second(a.RequestRefundOnce(ctx, alice.ID, 5_000, "DE75512108001245126199", "k")), "amount: amount"},
+			{"to no account back", second(a.RequestRefundOnce(ctx, alice.ID, 10_000, "DE99", "k")), "iban: form"},
+			{"more back than is free", second(a.RequestRefundOnce(ctx, alice.ID, most-most%10_000, "DE75512108001245126199", "k")), "not enough money"},
+			{"back to one who left", second(a.RequestRefundOnce(ctx, gone.ID, 10_000, "DE75512108001245126199", "k")), "not found"},
 			{"for nobody", deposit(a.Op.ID, "nobody", 10_000, "r"), "name: unknown"},
 			{"for one who left", deposit(a.Op.ID, "gone", 10_000, "r"), "name: unknown"},
 			{"by a member", deposit(alice.ID, "alice", 10_000, "r"), "refused"},

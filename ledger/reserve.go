@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
@@ -69,7 +70,7 @@ func (tx *Tx) reserveNext(ctx context.Context) (more bool, err error) {
 }
 
 // sendReserved lets those flattrs count that waited for a budget, when all budgets are reserved: only then
-// is it known who of the payees gives.
+// is it known who of the payees gives. What rolled over for those who left goes where they said.
 func (tx *Tx) sendReserved(ctx context.Context, open string) (more bool, err error) {
 	givers, err := ids(tx.Query(ctx, `
 		select distinct f.giver from flattr f where f.period = $1 and f.state = 'unfunded' and exists (
@@ -79,20 +80,33 @@ func (tx *Tx) sendReserved(ctx context.Context, open string) (more bool, err err
 		return false, err
 	}
 	if len(givers) == 0 {
+		if more, err := tx.sweepLeft(ctx, open); err != nil || more {
+			return more, err
+		}
 		_, err := tx.Exec(ctx, `delete from reserving where period = $1`, open)
 		return false, err
 	}
 	return true, tx.send(ctx, open, givers...)
 }
 
-// gives is the SQL that tells whether a member gives in a month: a budget is reserved for it, or is about
-// to be, because its turn hasn't come.
-func gives(member, period string) string {
-	return `(exists (select from reservation s where s.member = ` + member + ` and s.period = ` + period + ` and s.state <> 'released')
+// gives is the SQL that tells whether a member gives as much in a month as the policy asks of those who receive: a budget
+// is reserved for it, or is about to be, because its turn hasn't come. Where nothing is asked, everybody does.
+func (i Instance) gives(member, period string) string {
+	least := int64(1)
+	switch i.Reciprocity {
+	case ReciprocityOff:
+		return `(` + period + `::text is not null)`
+	case ReciprocityMinimum:
+		least = i.Minimum
+	}
+	return fmt.Sprintf(`(exists (
+	    select from reservation s where s.member = %[1]s and s.period = %[2]s and s.state <> 'released' and s.amount >= %[3]d)
 	  or exists (
-	    select from reserving g join member w on w.id = ` + member + ` and w.id > g.upto and w.budget > 0 and w.deleted_at is null
-	    join account a on a.kind = 'means' and a.owner = w.id and a.credits_posted > a.debits_posted + a.debits_pending
-	    where g.period = ` + period + `))`
+	    select from reserving g join member w on w.id = %[1]s and w.id > g.upto and w.budget > 0 and w.deleted_at is null
+	    join account a on a.kind = 'means' and a.owner = w.id
+	    left join reservation s on s.member = w.id and s.period = g.period and s.state <> 'released'
+	    where g.period = %[2]s
+	      and least(w.budget, coalesce(s.amount, 0) + a.credits_posted - a.debits_posted - a.debits_pending) >= %[3]d))`, member, period, least)
 }
 
 // reserveFirst serves a member before it is their turn, while budgets are being reserved.

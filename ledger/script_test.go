@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -92,6 +93,25 @@ func (s *scene) line(w []string) (string, error) {
 		s.deposits++
 		_, err := s.at(w[1]).RecordDeposit(ctx, s.at(w[1]).Op.ID, name(w[1]), s.money(w[2]), fmt.Sprint("ref ", s.deposits))
 		return "", err
+	case "fee-rate":
+		return "", s.post[w[1]].SetFeeRate(ctx, s.post[w[1]].Op.ID, w[2], int32(s.money(w[3])/10_000))
+	case "payout":
+		_, err := s.post[w[1]].RequestPayoutOnce(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]), "DE75512108001245126199", rand.Text())
+		return "", err
+	case "payout-paid":
+		all, err := s.post[w[1]].Withdrawals(ctx)
+		if err != nil {
+			return "", err
+		}
+		return "", s.post[w[1]].WithdrawalPaid(ctx, s.post[w[1]].Op.ID, all[0].ID)
+	case "given-to-cause":
+		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, w[2])
+		return ledger.FormatPlain(v.Donated), err
+	case "rolled-over":
+		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, w[2])
+		return ledger.FormatPlain(v.Rolled), err
+	case "reverse":
+		return s.reverse(w[1], w[2], w[3])
 	case "budget":
 		return "", s.at(w[1]).SetBudget(ctx, s.members[w[1]].ID, s.money(w[2]))
 	case "button":
@@ -125,10 +145,23 @@ func (s *scene) line(w []string) (string, error) {
 		return "", nil
 	case "delete":
 		return "", s.at(w[1]).DeleteMember(ctx, s.members[w[1]].ID)
+	case "leave":
+		o := ledger.Leaving{}
+		switch {
+		case len(w) > 2 && w[2] == "paid":
+			o.IBAN = "DE75512108001245126199"
+		case len(w) > 2:
+			o.Give, o.Cause = true, strings.Join(w[3:], "")
+		}
+		return "", s.at(w[1]).Leave(ctx, s.members[w[1]].ID, o)
+	case "pay-left", "give-left", "left":
+		return s.left(w)
 	case "pay", "sent", "cancel", "arrived", "missing":
 		return s.payment(w)
-	case "withdraw", "paid-out", "refuse":
+	case "withdraw", "refund", "paid-out", "refuse":
 		return s.withdrawal(w)
+	case "limit":
+		return "", s.limit(s.post[w[1]], w[2], s.money(w[3]))
 	case "restart", "compared", "returned":
 		return "", s.restore(w)
 	case "threshold":
@@ -154,9 +187,23 @@ func (s *scene) ask(w []string) (string, error) {
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Receivable })
 	case "credit":
 		return s.position(w[1], w[2], func(p ledger.PeerPosition) int64 { return p.Credit })
-	case "bank", "suspense":
+	case "bank", "suspense", "loss", "cause", "fee":
 		b, err := journal.BalanceOf(ctx, s.post[w[1]].Pool, journal.Account{Kind: w[0]}, "EUR")
 		return ledger.FormatPlain(b.Posted), err
+	case "given-to":
+		e, err := s.at(w[1]).Earned(ctx, s.members[w[1]].ID)
+		return ledger.FormatPlain(e.Left), err
+	case "refunds":
+		var said []string
+		all, err := s.at(w[1]).WithdrawalsOf(ctx, s.members[w[1]].ID)
+		for _, x := range all {
+			said = append(said, fmt.Sprintf("%s %s %s", x.Source, ledger.FormatPlain(x.Amount), x.State))
+		}
+		return strings.Join(said, ", "), err
+	case "fee-of":
+		return s.revenue(w[1], w[2], ledger.Revenue.Fee)
+	case "net-of":
+		return s.revenue(w[1], w[2], ledger.Revenue.Net)
 	case "share":
 		return s.share(w[1], w[2])
 	case "state":
@@ -192,6 +239,19 @@ func (s *scene) ask(w []string) (string, error) {
 		return strings.Join(all, ", "), err
 	}
 	return "", fmt.Errorf("no such word: %s", w[0])
+}
+
+// reverse takes back a member's latest deposit of an amount, and tells how much of it was given already.
+func (s *scene) reverse(giver, amount, cause string) (string, error) {
+	ctx, i := context.Background(), s.at(giver)
+	all, err := i.Deposits(ctx)
+	for _, d := range all {
+		if d.Name == name(giver) && d.Amount == s.money(amount) {
+			v, err := i.ReverseDeposit(ctx, i.Op.ID, d.ID, cause, "as the bank says")
+			return ledger.FormatPlain(v.Lost), err
+		}
+	}
+	return "", cmp.Or(err, error(ledger.ErrNotFound))
 }
 
 func (s *scene) subscribe(w []string) error {
@@ -235,10 +295,17 @@ func (s *scene) instance(host string, options []string) error {
 	all := []ledgertest.Option{ledgertest.Host(host), ledgertest.WithClock(s.clock)}
 	for _, o := range options {
 		key, value, _ := strings.Cut(o, ":")
-		if key != "reciprocity" {
+		switch key {
+		case "reciprocity":
+			all = append(all, ledgertest.Reciprocity(value))
+		case "minimum":
+			least := s.money(value)
+			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Reciprocity, i.Minimum = ledger.ReciprocityMinimum, least }))
+		case "unused":
+			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Unused = value }))
+		default:
 			return fmt.Errorf("no such option: %s", o)
 		}
-		all = append(all, ledgertest.Reciprocity(value))
 	}
 	s.post[host] = ledgertest.New(s.t, all...)
 	s.hosts = append(s.hosts, host)
@@ -324,6 +391,42 @@ func (s *scene) share(giver, what string) (string, error) {
 	return ledger.FormatPlain(line.Share), err
 }
 
+// limit trusts a peer so far.
+func (s *scene) limit(i *ledgertest.Instance, host string, amount int64) error {
+	ctx, base := context.Background(), "https://"+host
+	_, err := i.PinPeer(ctx, ledger.PeerIdentity{Host: host, Actor: base + "/actor", AccountingKey: "z " + host, AccountingKeyID: base + "/actor#accounting-key"})
+	if err == nil {
+		err = i.ConfirmPeerKey(ctx, i.Op.ID, host, "z "+host)
+	}
+	if err == nil {
+		err = i.SetAdvanceLimit(ctx, i.Op.ID, host, amount)
+	}
+	return err
+}
+
+func (s *scene) left(w []string) (string, error) {
+	ctx, i := context.Background(), s.post[w[1]]
+	all, err := i.Left(ctx)
+	var said []string
+	for _, x := range all {
+		said = append(said, x.Name+" "+ledger.FormatPlain(x.Means+x.Earned))
+		if err == nil && len(w) > 2 && x.Name == w[2] && w[0] == "pay-left" {
+			err = i.PayLeft(ctx, i.Op.ID, x.Member, "DE75512108001245126199")
+		} else if err == nil && len(w) > 2 && x.Name == w[2] {
+			err = i.GiveLeft(ctx, i.Op.ID, x.Member)
+		}
+	}
+	return strings.Join(said, ", "), err
+}
+
+func (s *scene) revenue(payee, month string, f func(ledger.Revenue) int64) (text string, err error) {
+	err = s.at(payee).Revenue(context.Background(), s.members[payee].ID, month, 1, func(r ledger.Revenue) error {
+		text = ledger.FormatPlain(f(r))
+		return nil
+	}, func(ledger.RevenueThing) error { return nil })
+	return text, err
+}
+
 func (s *scene) state(giver, what string) (string, error) {
 	line, err := s.line1(giver, what)
 	state := line.State
@@ -384,6 +487,10 @@ func (s *scene) payment(w []string) (string, error) {
 
 func (s *scene) withdrawal(w []string) (string, error) {
 	ctx, i, by := context.Background(), s.at(w[1]), s.members[w[1]]
+	if w[0] == "refund" {
+		_, err := i.RequestRefundOnce(ctx, by.ID, s.money(w[2]), "DE75512108001245126199", rand.Text())
+		return "", err
+	}
 	if w[0] == "withdraw" {
 		_, err := i.RequestWithdrawal(ctx, by.ID, s.money(w[2]), "DE75512108001245126199")
 		return "", err

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -102,6 +103,10 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
+	donation, err := tx.donateUnused(ctx, b)
+	if err != nil {
+		return err
+	}
 	drafts, err := b.drafted()
 	if err != nil {
 		return err
@@ -114,7 +119,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err := b.booked(); err != nil { // the batch is indexed, and complete but for these
 		return err
 	}
-	if err := booked(b.batch.Book(ctx, tx, append(earnings, claims...)...)); err != nil {
+	if err := booked(b.batch.Book(ctx, tx, slices.Concat(earnings, donation, claims)...)); err != nil {
 		return err
 	}
 	for _, p := range release {
@@ -137,7 +142,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err := tx.carry(ctx, b.period, open); err != nil {
 		return err
 	}
-	if b.totals.rolled > 0 {
+	if b.totals.rolled > 0 && !b.donates {
 		if err := tx.reserveAgain(ctx, open); err != nil {
 			return err
 		}
@@ -177,12 +182,17 @@ func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]j
 		insert into earning (period, member, flattrs, amount)
 		select $1, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
 		order by member returning id, member, amount`, period, members, flattrs, amounts))
-	entries := make([]journal.Entry, len(made))
+	entries, got := make([]journal.Entry, len(made)), make([]available, len(made))
 	for i, e := range made {
 		entries[i] = journal.Entry{Kind: kindEarning, Ref: e.ID, Phase: journal.Single,
 			Debit: of(journal.Clearing, 0), Credit: of(journal.Earned, e.Member), Amount: e.Amount}
+		got[i] = available{earning: e.ID, member: e.Member, period: period, amount: e.Amount}
 	}
-	return entries, err
+	if err != nil {
+		return nil, err
+	}
+	fees, err := tx.takeFees(ctx, got)
+	return append(entries, fees...), err
 }
 
 // chunkBy cuts a slice that is sorted by key into runs of the same key.

@@ -27,6 +27,7 @@ type building struct {
 	period   string
 	batch    journal.Settlement
 	clearing int64
+	donates  bool         // budgets without a flattr go to the cause
 	done     atomic.Int64 // givers
 
 	run    givers
@@ -52,7 +53,7 @@ func (b *building) draft() {
 type totals struct {
 	givers, flattrs          int64 // flattrs: that got a share
 	posts                    int64 // givers with a flattr
-	reserved, shared, rolled int64 // micro-units: reserved = shared + rolled
+	reserved, shared, rolled int64 // micro-units: reserved = shared + rolled; rolled over, or given to the cause
 }
 
 // table is the month's partition of shares.
@@ -61,7 +62,7 @@ func (b *building) table() string { return "share_" + strings.ReplaceAll(b.perio
 // build makes the month's shares and transfers, in tables that nobody reads yet. What a crash left of an
 // earlier attempt goes away first. conn holds the settlement's lock.
 func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month) (*building, error) {
-	b := &building{l: l, period: m.Period,
+	b := &building{l: l, period: m.Period, donates: m.Unused == UnusedCause,
 		things: newCatalogue(), filled: make(chan struct{}),
 		batch: journal.Settlement{Period: m.Period, Currency: l.inst.Currency, At: *m.FrozenAt}}
 	if err := b.prepare(ctx, conn); err != nil {
@@ -228,14 +229,18 @@ func (b *building) check(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	t := b.totals
+	posts, voided := t.posts, t.rolled
+	if b.donates {
+		posts, voided = t.givers, 0
+	}
 	for _, c := range []struct {
 		what       string
 		have, want int64
 	}{
 		{"flattrs that were split", t.flattrs, accepted}, {"shares", shares, accepted}, {"sum of the shares", shared, t.shared},
 		{"sum of what the things got", given, t.shared}, {"sum of the budgets", t.shared + t.rolled, t.reserved},
-		{"budgets posted", sums.Posts, t.posts}, {"budgets rolled over", sums.Voids, t.givers - t.posts},
-		{"sum of the budgets posted", sums.Posted, t.shared}, {"sum of the budgets rolled over", sums.Voided, t.rolled},
+		{"budgets posted", sums.Posts, posts}, {"budgets rolled over", sums.Voids, t.givers - posts},
+		{"sum of the budgets posted", sums.Posted, t.reserved - voided}, {"sum of the budgets rolled over", sums.Voided, voided},
 	} {
 		if c.have != c.want {
 			return fmt.Errorf("%w: settlement of %s: %s: %d, want %d", ErrInvariant, b.period, c.what, c.have, c.want)

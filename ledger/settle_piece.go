@@ -137,7 +137,7 @@ func (p *piece) split() error {
 		for n < len(rest) && rest[n].giver == budget.Member {
 			n++
 		}
-		p.b.batch.Add(&p.transfers, kindBudget, journal.Resolution{Ref: budget.Reservation, Posted: n > 0,
+		p.b.batch.Add(&p.transfers, kindBudget, journal.Resolution{Ref: budget.Reservation, Posted: n > 0 || p.b.donates,
 			Debit: budget.Account, Credit: p.b.clearing, Amount: budget.Amount})
 		if n == 0 {
 			p.rolled += budget.Amount

@@ -11,13 +11,18 @@ type Totals struct {
 	Bank, Receivable                                    int64 // what we own
 	Means, Announced, Earned, Payable, Credit, Clearing int64 // what we owe
 	Suspense                                            int64 // credit-side: what the bank moved and nobody acknowledged is negative
+	Fee                                                 int64 // kept of what payees got
+	Cause                                               int64 // given to the instance's cause
 	Loss                                                int64 // of this instance
 	Recovery                                            int64 // credit-side: between what was signed before a restore and what the books say now
-	Deposited, Withdrawn                                int64 // all that ever came in from, and went out to, members
+	Deposited, Withdrawn                                int64 // all that ever came in by deposits, and went out again: paid out or taken back
 }
 
 // MembersMoney is what all members together have here.
 func (t Totals) MembersMoney() int64 { return t.Means + t.Announced + t.Earned }
+
+// Accounted is where what came in and didn't go out again stands, over all instances together (protocol §10.6).
+func (t Totals) Accounted() int64 { return t.MembersMoney() + t.Fee + t.Cause - t.Loss }
 
 // Totals reads the balances in one snapshot.
 func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
@@ -36,10 +41,13 @@ func (l *Ledger) Totals(ctx context.Context) (Totals, error) {
 			  coalesce(sum(s) filter (where kind = 'peer_credit'), 0)::bigint as credit,
 			  coalesce(sum(s) filter (where kind = 'clearing'), 0)::bigint as clearing,
 			  coalesce(sum(s) filter (where kind = 'suspense'), 0)::bigint as suspense,
+			  coalesce(sum(s) filter (where kind = 'fee'), 0)::bigint as fee,
+			  coalesce(sum(s) filter (where kind = 'cause'), 0)::bigint as cause,
 			  coalesce(sum(s) filter (where kind = 'loss'), 0)::bigint as loss,
 			  coalesce(sum(s) filter (where kind = 'recovery'), 0)::bigint as recovery,
 			  coalesce((select sum(amount) from deposit), 0)::bigint as deposited,
-			  coalesce((select sum(amount) from withdrawal where state = 'paid'), 0)::bigint as withdrawn
+			  (coalesce((select sum(amount) from withdrawal where state = 'paid'), 0)
+			    + coalesce((select sum(taken + lost) from reversal), 0))::bigint as withdrawn
 			from b`))
 		return err
 	})

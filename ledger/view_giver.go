@@ -19,7 +19,8 @@ type MonthView struct {
 	Budget   int64     // what the member gives a month
 	Reserved int64     // what is held back for this month; 0: no budget runs
 	Free     int64     // means not held back for any month
-	Rolled   int64     // of a settled month: what no flattr took
+	Rolled   int64     // of a settled month: what no flattr took and so stayed the giver's
+	Donated  int64     // … or went to the instance's cause
 	Returned int64     // of a settled month: what came back from refused lines
 	Lines    []MonthLine
 }
@@ -52,7 +53,7 @@ func (v MonthView) Given() (sum int64) {
 
 // Fee is what of a settled month's budget neither the things got nor rolled over: nothing, as no instance
 // takes any of it (protocol §7).
-func (v MonthView) Fee() int64 { return v.Reserved - v.Given() - v.Rolled }
+func (v MonthView) Fee() int64 { return v.Reserved - v.Given() - v.Rolled - v.Donated }
 
 // Counts tells whether a flattr takes, or may yet take, a share.
 func (l MonthLine) Counts() bool {
@@ -101,7 +102,9 @@ func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView
 		order by f.made_at desc, f.id desc`, by, v.Period))
 	v.project(tx.l.inst.MemberIRI(m.Name))
 	if v.State == "settled" && !slices.ContainsFunc(v.Lines, func(l MonthLine) bool { return l.Settled != nil }) {
-		v.Rolled = v.Reserved
+		if v.Rolled = v.Reserved; v.Unused == UnusedCause {
+			v.Rolled, v.Donated = 0, v.Rolled
+		}
 	}
 	return v, err
 }
@@ -132,6 +135,7 @@ type MonthSummary struct {
 	Reserved int64
 	Flattrs  int64 // that count
 	Rolled   int64
+	Donated  int64
 	Returned int64
 }
 
@@ -141,10 +145,12 @@ func (l *Ledger) MyMonths(ctx context.Context, by int64) ([]MonthSummary, error)
 		select m.period, m.state, coalesce(r.amount, 0)::bigint as reserved,
 		  (select count(*) from flattr f where f.giver = $1 and f.period = m.period
 		     and f.state in ('sent', 'held', 'accepted')) as flattrs,
-		  case when m.state = 'settled' and not exists (select from share s where s.giver = $1 and s.period = m.period)
-		    then coalesce(r.amount, 0) else 0 end::bigint as rolled,
+		  case when x.unused and m.unused = 'rollover' then coalesce(r.amount, 0) else 0 end::bigint as rolled,
+		  case when x.unused and m.unused = 'cause' then coalesce(r.amount, 0) else 0 end::bigint as donated,
 		  (select coalesce(sum(b.amount), 0) from share_return b where b.giver = $1 and b.period = m.period)::bigint as returned
 		from month m left join reservation r on r.member = $1 and r.period = m.period and r.state <> 'released'
+		cross join lateral (select m.state = 'settled' and not exists (
+		  select from share s where s.giver = $1 and s.period = m.period) as unused) x
 		where r.id is not null or exists (select from flattr f where f.giver = $1 and f.period = m.period)
 		order by m.period desc`, by))
 }

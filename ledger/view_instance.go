@@ -11,11 +11,13 @@ type InstanceMonth struct {
 	Month
 	Givers   int64 // whose budgets were reserved
 	Flattrs  int64 // that got a share
-	Reserved int64 // of all givers; Shared and Rolled are the parts of it
+	Reserved int64 // of all givers; Shared, Rolled and Donated are the parts of it
 	Shared   int64
-	Rolled   int64
+	Rolled   int64 // no flattr took it, and it stayed its givers'
+	Donated  int64 // … or went to the instance's cause
 	Earned   int64 // of Shared, to members here
 	Claimed  int64 // of Shared, to other instances' members, as it was first claimed
+	Fee      int64 // kept here of what was given to members in this month, by anybody's givers
 	Returned int64 // of Claimed, what came back to its givers
 }
 
@@ -43,8 +45,11 @@ func (l *Ledger) InstanceMonth(ctx context.Context, period string, most int, hea
 		}
 		v := InstanceMonth{Month: month}
 		if err := tx.QueryRow(ctx, instanceSums, period).Scan(&v.Givers, &v.Reserved, &v.Flattrs, &v.Shared, &v.Rolled,
-			&v.Earned, &v.Claimed, &v.Returned); err != nil {
+			&v.Earned, &v.Claimed, &v.Fee, &v.Returned); err != nil {
 			return err
+		}
+		if v.Unused == UnusedCause {
+			v.Rolled, v.Donated = 0, v.Rolled
 		}
 		if err := head(v); err != nil {
 			return err
@@ -68,6 +73,7 @@ const instanceSums = `
 	  coalesce(s.flattrs, 0), coalesce(s.amount, 0), coalesce(s.rolled, 0),
 	  (select coalesce(sum(amount), 0) from earning where period = $1)::bigint,
 	  (select coalesce(sum(amount), 0) from claim where period = $1 and direction = 'out' and supersedes is null and not adopted)::bigint,
+	  (select coalesce(sum(amount), 0) from fee where period = $1)::bigint,
 	  (select coalesce(sum(amount), 0) from share_return where period = $1)::bigint
 	from month m left join settlement s on s.period = m.period and s.stage = 'settled' where m.period = $1`
 

@@ -16,8 +16,17 @@ type Earnings struct {
 	Lost      int64 // other instances owed it, and it was written off
 	Requested int64 // withdrawal asked for, not paid yet
 	Withdrawn int64
+	Left      int64  // what members who left gave as their cause; part of what was available
 	Ageing    Ageing // of Announced
 	Sources   []EarnedFrom
+}
+
+// Fee is what this instance kept of all that became available.
+func (e Earnings) Fee() (sum int64) {
+	for _, s := range e.Sources {
+		sum += s.Fee
+	}
+	return sum
 }
 
 // EarnedFrom is what one instance's givers gave in one month.
@@ -27,9 +36,13 @@ type EarnedFrom struct {
 	Flattrs   int64
 	Amount    int64
 	Available int64  // of Amount: paid, or advanced by this instance
+	Fee       int64  // of Available, what this instance kept
 	Lost      int64  // of Amount: written off
 	State     string // "available", or the claim's state
 }
+
+// Net is what of Available the payee got.
+func (e EarnedFrom) Net() int64 { return e.Available - e.Fee }
 
 // Announced is what of Amount is still to come.
 func (e EarnedFrom) Announced() int64 { return e.Amount - e.Available - e.Lost }
@@ -44,7 +57,7 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 				return err
 			}
 			e = Earnings{Available: earned.Free(), Requested: earned.Reserved}
-			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged); err != nil {
+			if err := tx.QueryRow(ctx, earnedCounts, by).Scan(&e.Withdrawn, &e.Pledged, &e.Left); err != nil {
 				return err
 			}
 			e.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host, ""))
@@ -58,21 +71,26 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 }
 
 const earnedCounts = `
-	select coalesce((select sum(amount) from withdrawal where member = $1 and state = 'paid'), 0)::bigint,
+	select coalesce((select sum(amount) from withdrawal where member = $1 and source = 'earned' and state = 'paid'), 0)::bigint,
 	  (select count(*) from flattr f join thing t on t.id = f.thing join month m on m.period = f.period
 	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled') +
 	  (select count(distinct (r.giver, r.object, r.period)) from received_flattr r
 	    where r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
-	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period))`
+	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)),
+	  (coalesce((select sum(amount) from donation where cause = $1), 0) + coalesce((
+	    select sum(a.amount - a.repaid) from line_allocation a join claim_line l on l.id = a.line where a.member = $1 and l.member <> $1), 0))::bigint`
 
 // earnedSources are a month's; $3 ”: all months'.
 const earnedSources = `
-	select e.period, $2 as host, e.flattrs::bigint, e.amount, e.amount as available, 0::bigint as lost, 'available' as state
+	select e.period, $2 as host, e.flattrs::bigint, e.amount, e.amount as available,
+	  coalesce((select f.amount from fee f where f.earning = e.id), 0) as fee, 0::bigint as lost, 'available' as state
 	from earning e where e.member = $1 and ($3 = '' or e.period = $3)
 	union all
 	select c.period, p.host,
 	  (select coalesce(sum((t->>'flattrs')::bigint), 0) from jsonb_array_elements(l.things) t)::bigint,
 	  l.amount, (coalesce(x.paid, 0) + coalesce(v.amount, 0) - coalesce(x.repaid, 0))::bigint,
+	  (coalesce((select sum(f.amount) from fee f join line_allocation a on a.id = f.allocation where a.line = l.id), 0)
+	    + coalesce((select sum(f.amount) from fee f join line_advance a on a.id = f.advance where a.line = l.id), 0))::bigint,
 	  (coalesce(w.amount, 0) - coalesce(x.reinstated, 0) - coalesce(w.lost, 0) + coalesce(x.recovered, 0))::bigint, c.state
 	from claim_line l join claim c on c.id = l.claim join peer p on p.id = c.peer` + lineParts + `
 	where l.member = $1 and c.direction = 'in' and c.state in ('accepted', 'confirmed') and ($3 = '' or c.period = $3)

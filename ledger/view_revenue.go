@@ -22,6 +22,10 @@ func (r Revenue) Amount() int64    { return r.sum(func(e EarnedFrom) int64 { ret
 func (r Revenue) Announced() int64 { return r.sum(EarnedFrom.Announced) }
 func (r Revenue) Available() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Available }) }
 
+// Fee is what this instance kept of what is available, Net the rest.
+func (r Revenue) Fee() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Fee }) }
+func (r Revenue) Net() int64 { return r.sum(EarnedFrom.Net) }
+
 // Lost is what of Amount was written off.
 func (r Revenue) Lost() int64 { return r.sum(func(e EarnedFrom) int64 { return e.Lost }) }
 
@@ -87,7 +91,7 @@ func (l *Ledger) revenue(ctx context.Context, by int64, period string, head func
 		start, end := PeriodStart(period), PeriodEnd(period)
 		if err := tx.QueryRow(ctx, `
 			select coalesce(sum(amount), 0)::bigint from withdrawal
-			where member = $1 and state = 'paid' and decided_at >= $2 and decided_at < $3`, by, start, end).Scan(&r.Withdrawn); err != nil {
+			where member = $1 and source = 'earned' and state = 'paid' and decided_at >= $2 and decided_at < $3`, by, start, end).Scan(&r.Withdrawn); err != nil {
 			return err
 		}
 		if err := tx.QueryRow(ctx, revenueThings+` select coalesce(sum(flattrs), 0)::bigint from told where state = 'pledged'`,

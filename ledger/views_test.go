@@ -56,8 +56,8 @@ func TestMyMonth(t *testing.T) {
 		}
 	}
 	months, err := m.A.MyMonths(ctx, named(t, m.A, "alice").ID)
-	want := []ledger.MonthSummary{{"2027-01", "open", 1_000_000, 2, 0, 0}, {"2026-12", "settled", 1_000_000, 4, 0, 0},
-		{"2026-11", "settled", 1_000_000, 8, 0, 125_000}}
+	want := []ledger.MonthSummary{{"2027-01", "open", 1_000_000, 2, 0, 0, 0}, {"2026-12", "settled", 1_000_000, 4, 0, 0, 0},
+		{"2026-11", "settled", 1_000_000, 8, 0, 0, 125_000}}
 	if d := cmp.Diff(want, months); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}
@@ -122,13 +122,13 @@ func TestEarned(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ledger.Earnings{Pledged: 2, Announced: e.Announced, Available: e.Available, Requested: 120_000, Withdrawn: 100_000, Ageing: e.Ageing, Sources: []ledger.EarnedFrom{
-		{"2026-12", "a.example", 3, 1_250_000, e.Sources[0].Available, 0, "confirmed"},
-		{"2026-12", "d.example", 3, 70_000, 0, 0, "accepted"},
-		{"2026-11", "a.example", 4, 875_000, 875_000, 0, "confirmed"},
-		{"2026-11", "b.example", 1, 250_000, 250_000, 0, "available"},
-		{"2026-11", "c.example", 1, 250_000, 250_000, 0, "confirmed"},
-		{"2026-11", "d.example", 3, 300_000, 0, 0, "accepted"},
-		{"2026-11", "d.example", 3, 5_000, 0, 0, "confirmed"},
+		{"2026-12", "a.example", 3, 1_250_000, e.Sources[0].Available, e.Sources[0].Available * 333 / 10_000, 0, "confirmed"},
+		{"2026-12", "d.example", 3, 70_000, 0, 0, 0, "accepted"},
+		{"2026-11", "a.example", 4, 875_000, 875_000, 0, 0, "confirmed"},
+		{"2026-11", "b.example", 1, 250_000, 250_000, 0, 0, "available"},
+		{"2026-11", "c.example", 1, 250_000, 250_000, 0, 0, "confirmed"},
+		{"2026-11", "d.example", 3, 300_000, 0, 0, 0, "accepted"},
+		{"2026-11", "d.example", 3, 5_000, 0, 0, 0, "confirmed"},
 	}}
 	if d := cmp.Diff(want, e, cmpopts.SortSlices(func(a, b ledger.EarnedFrom) bool { return a.Amount < b.Amount })); d != "" {
 		t.Error(d)
@@ -137,7 +137,7 @@ func TestEarned(t *testing.T) {
 	for _, s := range e.Sources {
 		amount, available = amount+s.Amount, available+s.Available
 	}
-	if e.Announced != amount-available || e.Available != available-e.Requested-e.Withdrawn {
+	if e.Announced != amount-available || e.Available != available-e.Fee()-e.Requested-e.Withdrawn || e.Fee() == 0 {
 		t.Errorf("announced %d, available %d; sources say %d and %d", e.Announced, e.Available, amount, available)
 	}
 	h, err := m.B.Holdings(ctx, bob.ID)
@@ -160,7 +160,7 @@ func TestTotals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Recovery; owns != owes {
+		if owns, owes := all.Bank+all.Receivable+all.Loss, all.MembersMoney()+all.Payable+all.Credit+all.Clearing+all.Suspense+all.Cause+all.Fee+all.Recovery; owns != owes {
 			t.Errorf("%s owns %d and owes %d: %+v", host, owns, owes, all)
 		}
 		var members int64

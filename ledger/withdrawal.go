@@ -14,11 +14,18 @@ import (
 	"github.com/fedflattr/flattrd/ledger/journal"
 )
 
-// Withdrawal is a payee's wish to be paid out by bank.
+// Where a withdrawal takes from: the kinds of account.
+const (
+	OfEarnings = journal.Earned // a payee is paid out
+	OfMeans    = journal.Means  // a giver gets back what isn't given
+)
+
+// Withdrawal is a member's wish to be paid out by bank, or the operator's to pay what is the instance's to pay.
 type Withdrawal struct {
 	ID        int64
-	Member    int64
-	Name      string
+	Member    int64  // 0: the instance
+	Name      string // ""
+	Source    string // OfEarnings | OfMeans | OfCause | OfFees
 	Amount    int64
 	Iban      string
 	State     string // requested | paid | refused
@@ -29,8 +36,8 @@ type Withdrawal struct {
 }
 
 const withdrawalQuery = `
-	select w.id, w.member, m.name, w.amount, w.iban, w.state, w.reference, w.created_at, w.decided_at
-	from withdrawal w join member m on m.id = w.member`
+	select w.id, coalesce(w.member, 0) as member, coalesce(m.name, '') as name, w.source, w.amount, w.iban, w.state, w.reference, w.created_at, w.decided_at
+	from withdrawal w left join member m on m.id = w.member`
 
 // RequestWithdrawal reserves available money to be paid out. FieldError: amount (whole cents, above
 // zero), iban (form). ErrFunds: more than is available.
@@ -38,24 +45,35 @@ func (l *Ledger) RequestWithdrawal(ctx context.Context, by, amount int64, accoun
 	return l.RequestWithdrawalOnce(ctx, by, amount, account, rand.Text())
 }
 
+// RequestRefundOnce reserves a giver's means that no month holds back, to be paid back: otherwise it is
+// RequestWithdrawalOnce.
+func (l *Ledger) RequestRefundOnce(ctx context.Context, by, amount int64, account, key string) (Withdrawal, error) {
+	return l.askWithdrawal(ctx, askedWithdrawal{by: by, source: OfMeans, amount: amount, iban: account, reference: referenceOf("refund", by, key)})
+}
+
 // RequestWithdrawalOnce is RequestWithdrawal for a form that may be sent twice: the same key of the same
 // member again returns the first withdrawal, marked as Again. ErrConflict: the key came with another
 // amount or account.
 func (l *Ledger) RequestWithdrawalOnce(ctx context.Context, by, amount int64, account, key string) (Withdrawal, error) {
-	if amount <= 0 || amount > maxAmount || amount%microPerCent != 0 {
+	return l.askWithdrawal(ctx, askedWithdrawal{by: by, source: OfEarnings, amount: amount, iban: account, reference: referenceOf("withdrawal", by, key)})
+}
+
+func (l *Ledger) askWithdrawal(ctx context.Context, a askedWithdrawal) (Withdrawal, error) {
+	if a.amount <= 0 || a.amount > maxAmount || a.amount%microPerCent != 0 {
 		return Withdrawal{}, refused("amount", "amount")
 	}
-	parsed, err := iban.NewIBAN(account)
+	parsed, err := iban.NewIBAN(a.iban)
 	if err != nil {
 		return Withdrawal{}, refused("iban", "form")
 	}
-	return l.withdrawals.Commit(ctx, askedWithdrawal{by, amount, parsed.Code, referenceOf(by, key)})
+	a.iban = parsed.Code
+	return l.withdrawals.Commit(ctx, a)
 }
 
 // askedWithdrawal is a request for a withdrawal.
 type askedWithdrawal struct {
-	by, amount      int64
-	iban, reference string
+	by, amount              int64
+	source, iban, reference string
 }
 
 // askWithdrawals does what was asked for while the bank's account was being changed for others. No member is
@@ -79,14 +97,13 @@ func (tx *Tx) askWithdrawals(ctx context.Context, all []askedWithdrawal) ([]jour
 		case !active:
 			v.Err = ErrNotFound
 			continue
-		case w.Member != a.by || w.Amount != a.amount || w.Iban != a.iban:
+		case w.Member != a.by || w.Source != a.source || w.Amount != a.amount || w.Iban != a.iban:
 			v.Err = fmt.Errorf("%w: withdrawal %d was asked for with this key", ErrConflict, w.ID)
 			continue
 		}
 		v.Result = w
 		if v.Result.Again = !made[w.ID]; !v.Result.Again {
-			asked, entries = append(asked, v), append(entries, journal.Entry{Kind: kindWithdrawal, Ref: w.ID, Phase: journal.Pending,
-				Debit: of(journal.Earned, a.by), Credit: bank(), Amount: a.amount})
+			asked, entries = append(asked, v), append(entries, w.entry(journal.Pending))
 		}
 	}
 	posted, err := journal.PostEach(ctx, tx.book(period), entries...)
@@ -99,21 +116,21 @@ func (tx *Tx) askWithdrawals(ctx context.Context, all []askedWithdrawal) ([]jour
 // insertWithdrawals adds those of active members whose reference is new, and finds all by their references.
 func (tx *Tx) insertWithdrawals(ctx context.Context, all []askedWithdrawal) (made map[int64]bool, known map[string]Withdrawal, err error) {
 	var members, amounts []int64
-	var ibans, references []string
+	var ibans, references, sources []string
 	for _, a := range all {
 		members, amounts = append(members, a.by), append(amounts, a.amount)
-		ibans, references = append(ibans, a.iban), append(references, a.reference)
+		ibans, references, sources = append(ibans, a.iban), append(references, a.reference), append(sources, a.source)
 	}
 	active, err := tx.lockActive(ctx, members)
 	if err != nil {
 		return nil, nil, err
 	}
 	fresh, err := ids(tx.Query(ctx, `
-		insert into withdrawal (member, amount, iban, state, reference, created_at)
-		select member, amount, iban, 'requested', reference, $5
-		from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as a (member, amount, iban, reference)
+		insert into withdrawal (member, source, amount, iban, state, reference, created_at)
+		select member, source, amount, iban, 'requested', reference, $5
+		from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $7::text[]) as a (member, amount, iban, reference, source)
 		where member = any($6) order by member
-		on conflict (reference) do nothing returning id`, members, amounts, ibans, references, tx.at, active))
+		on conflict (reference) do nothing returning id`, members, amounts, ibans, references, tx.at, active, sources))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -147,8 +164,8 @@ func (tx *Tx) dropRefused(ctx context.Context, asked []*journal.Verdict[Withdraw
 
 // referenceOf makes a withdrawal's bank reference from a form's key, so that the reference, which is
 // unique, keeps the key from being used twice. It is a hash: nobody chooses what stands on a transfer.
-func referenceOf(member int64, key string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "withdrawal %d %s", member, key))
+func referenceOf(what string, member int64, key string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", what, member, key))
 	return "FL" + base32.StdEncoding.EncodeToString(sum[:])[:16]
 }
 
@@ -193,11 +210,17 @@ func (tx *Tx) decide(ctx context.Context, w Withdrawal, state string, operator i
 		w.ID, state, tx.at, operator); err != nil {
 		return err
 	}
-	entry := journal.Entry{Kind: kindWithdrawal, Ref: w.ID, Phase: journal.Void}
+	phase := journal.Void
 	if state == "paid" {
-		entry.Phase, entry.Amount = journal.Posted, w.Amount
+		phase = journal.Posted
 	}
-	return booked(journal.Post(ctx, tx.book(period), entry))
+	return booked(journal.Post(ctx, tx.book(period), w.entry(phase)))
+}
+
+// entry is what a withdrawal books in a phase.
+func (w Withdrawal) entry(phase string) journal.Entry {
+	kind := map[string]string{OfEarnings: kindWithdrawal, OfMeans: kindRefund, OfCause: kindPayout, OfFees: kindPayout}[w.Source]
+	return journal.Entry{Kind: kind, Ref: w.ID, Phase: phase, Debit: of(w.Source, w.Member), Credit: bank(), Amount: w.Amount}
 }
 
 // Withdrawals lists withdrawals: open ones first, then the latest; at most 200.

@@ -7,11 +7,12 @@
 -- third of what a transfer takes.
 create domain account_kind as text check (value in
   ('bank','means','clearing','payable','receivable','announced','earned','peer_credit','suspense','recovery',
-   'advance','loss'));
+   'advance','loss','cause','fee'));
 create domain transfer_kind as text check (value in
   ('deposit','budget','earning','claim','return','line','payment','payment_short',
    'receipt','receipt_excess','allocation','withdrawal','netting','adoption','recovery',
-   'advance','repayment','write_off','advance_loss','reinstatement','advance_recovery'));
+   'advance','repayment','write_off','advance_loss','reinstatement','advance_recovery',
+   'reversal','chargeback','loss','refund','donation','payout','fee'));
 create domain transfer_phase as text check (value in ('single','pending','post','void'));
 create domain transfer_amount as bigint check (value > 0);
 create domain account_total as bigint check (value >= 0);
@@ -112,7 +113,7 @@ create table instance (
   base_url text not null,
   name text not null,
   currency char(3) not null check (currency ~ '^[A-Z]{3}$'),
-  reciprocity text not null check (reciprocity in ('off','required')),
+  reciprocity text not null check (reciprocity in ('off','required','minimum')),
   grace_seconds int not null check (grace_seconds >= 86400),
   payto text not null default '',          -- RFC 8905: where the others pay to
   created_at timestamptz not null

@@ -11,11 +11,16 @@ type depositsPage struct {
 	Form     form
 	Again    *ledger.Deposit // was recorded before; nothing was booked now
 	Deposits []ledger.Deposit
+	Reversed []ledger.Reversal
 }
 
 func (s *Site) depositsPage(r *http.Request, f form) (depositsPage, error) {
 	all, err := s.ledger.Deposits(r.Context())
-	return depositsPage{Form: f, Deposits: all}, err
+	if err != nil {
+		return depositsPage{}, err
+	}
+	reversed, err := s.ledger.Reversals(r.Context())
+	return depositsPage{Form: f, Deposits: all, Reversed: reversed}, err
 }
 
 func (s *Site) deposits(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -53,6 +58,47 @@ func (s *Site) depositAgain(w http.ResponseWriter, r *http.Request, v visit, d l
 	}
 	p.Again = &d
 	return s.show(w, r, v, "deposits", p)
+}
+
+// reversePage asks why a deposit is taken back, and tells what of it can be.
+type reversePage struct {
+	Form    form
+	Deposit ledger.Deposit
+	Taken   int64 // from what the giver hasn't given
+	Lost    int64 // the instance's
+}
+
+func (s *Site) reversePage(r *http.Request, f form) (any, error) {
+	n, err := id(r)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.ledger.Deposit(r.Context(), n)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.ledger.Unspent(r.Context(), d.Member)
+	return reversePage{f, d, u.Taken(d.Amount), d.Amount - u.Taken(d.Amount)}, err
+}
+
+func (s *Site) reverseForm(w http.ResponseWriter, r *http.Request, v visit) error {
+	p, err := s.reversePage(r, form{})
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "reverse", p)
+}
+
+func (s *Site) reverse(w http.ResponseWriter, r *http.Request, v visit) error {
+	n, err := id(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.ledger.ReverseDeposit(r.Context(), v.member.ID, n, r.PostForm.Get("cause"), r.PostForm.Get("reason")); err != nil {
+		err = as(err, ledger.ErrFunds, "reason", "bank-short")
+		return s.again(w, r, v, err, "reverse", func(f form) (any, error) { return s.reversePage(r, f) })
+	}
+	return s.done(w, r, "/admin/deposits", "notice.deposit-reversed")
 }
 
 func (s *Site) withdrawals(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/ledgertest"
 )
 
 func TestInvites(t *testing.T) {
@@ -45,6 +47,119 @@ func TestDeposits(t *testing.T) {
 	b.submit("/admin/deposits", "name", "alice", "amount", "6", "reference", "B1").wants(422, "/admin/deposits").says(".fault", "recorded already")
 	b.submit("/admin/deposits", "name", "alice", "amount", "5", "reference", "Flattr alice 2").wants(422, "/admin/deposits")
 	b.says(".fault", "what the giver writes on every transfer").says("#f-reference-hint", "not the text that the giver wrote")
+}
+
+// TestTakeBack: a deposit is taken back once, with a reason; a giver gets back what is free.
+func TestTakeBack(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	a.Fund(a.join("alice"), 5_000_000)
+	b := w.browser().logIn(a, "rita").get("/admin/deposits")
+	form := b.Doc.Find("tbody a[href$='/reverse']").AttrOr("href", "")
+	b.get(form).says("main", "€5.00 for alice", "Taken from the giver’s means€5.00", "the instance’s loss€0.00")
+	b.submit(form, "cause", "", "reason", "x").wants(422, form).says(".fault", "This is needed")
+	b.submit(form, "cause", "mistake", "reason", " ").wants(422, form).says(".fault", "This is needed")
+	b.submit(form, "cause", "mistake", "reason", "twice in the list").wants(200, "/admin/deposits").says(".notice", "Taken back")
+	b.says("tbody", "taken back").says("main", "twice in the list", "recorded by mistake")
+	b.post(form, "cause", "chargeback", "reason", "x").wants(409, form)
+	b.get(form).says(".warning", "taken back")
+	b.get("/admin/deposits/999/reverse").wants(404, "/admin/deposits/999/reverse")
+	if _, err := a.RecordDeposit(t.Context(), a.Op.ID, "alice", 7_000_000, "B2"); err != nil {
+		t.Fatal(err)
+	}
+	g := w.browser().logIn(a, "alice").get("/refund").says(".figure", "€2.00")
+	g.submit("/refund", "amount", "2.01", "iban", "DE02 1203 0000 0000 2020 51").wants(422, "/refund").says(".fault", "more than is available")
+	g.submit("/refund", "amount", "2", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/refund").says("tbody", "€2.00", "asked for")
+	g.says("main", "Nothing is free")
+	b.get("/admin/withdrawals").says(".cards", "€2.00", "unused means").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", ""))
+	b.wants(200, "/admin/withdrawals").says(".cards", "paid")
+}
+
+// TestCause: what no flattr took goes to the cause where that is the policy; givers are told, and the operator pays it.
+func TestCause(t *testing.T) {
+	t.Parallel()
+	w := townOf(t, ledgertest.Policy(func(i *ledger.Instance) { i.Unused, i.Cause = ledger.UnusedCause, "The library" }), "a")
+	a := w.places["a.localhost:"+w.port]
+	a.operator("rita")
+	a.Fund(a.join("alice"), 3_000_000)
+	g := w.browser().logIn(a, "alice").get("/home").says("main", "goes to the instance’s cause")
+	g.get("/about").says("main", "goes to the instance’s cause", "The library")
+	if err := a.closeMonth(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Set(w.clock.Now().Add(24 * time.Hour))
+	if err := a.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.get("/months/2026-11").says("main", "went to the instance’s cause", "Given to the cause€3.00", "Rolled over€0.00")
+	b := w.browser().logIn(a, "rita").get("/admin/months").says("tbody", "€3.00 Given to the cause")
+	b.get("/admin/months/2026-11").says(".facts", "Given to the cause€3.00")
+	b.get("/admin/funds").says(".facts", "The library€3.00").submit("/admin/funds/payout", "source", "cause", "amount", "4", "iban", "DE02 1203 0000 0000 2020 51")
+	b.wants(422, "/admin/funds/payout").says(".fault", "more than is available")
+	b.submit("/admin/funds/payout", "source", "cause", "amount", "2", "iban", "DE02 1203 0000 0000 2020 51").wants(200, "/admin/withdrawals")
+	b.says(".cards", "€2.00", "to the instance’s cause").submit(b.Doc.Find("form[action$='/paid']").AttrOr("action", ""))
+	b.wants(200, "/admin/withdrawals").says(".cards", "paid").get("/admin/funds").says(".facts", "€1.00")
+}
+
+// TestFee: an operator publishes a rate for months to come; everybody can read it, and payees see gross, fee and net.
+func TestFee(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	b := w.browser().logIn(a, "rita").get("/about").says(".facts", "Feenone").get("/admin/funds").says("main", "No fee.")
+	for _, c := range [][3]string{{"2026-11", "2", "has begun"}, {"2027", "2", "Write it like"}, {"2026-12", "51", "Between 0 and 50"}, {"2026-12", "-1", "Between 0 and 50"}} {
+		b.submit("/admin/funds/rate", "period", c[0], "rate", c[1]).wants(422, "/admin/funds/rate").says(".fault", c[2])
+	}
+	b.submit("/admin/funds/rate", "period", "2026-12", "rate", "2,5").wants(200, "/admin/funds").says("main", "From December 2026 on2.5 %", "rita")
+	b.get("/about").says(".facts", "2.5 % from December 2026 on").says("main", "Givers pay none")
+	alice, bob := a.join("alice"), a.join("bob")
+	turn := func() {
+		t.Helper()
+		if err := a.closeMonth(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.Set(w.clock.Now().Add(24 * time.Hour))
+		if err := a.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn()
+	a.Fund(alice, 4_000_000)
+	_, thing := a.Button(bob, "1")
+	if _, _, err := a.Flattr(t.Context(), alice.ID, thing.ID); err != nil {
+		t.Fatal(err)
+	}
+	turn()
+	p := w.browser().logIn(a, "bob").get("/earned/2026-12").says(".facts", "Amount€4.00", "Fee€0.10", "Yours€3.90")
+	p.get("/earned").says("tbody", "€4.00€4.00€0.10€3.90").says(".stages", "Available€3.90")
+	w.browser().get(a.Base+"/totals/2026-12").says(".facts", "2.5 %")
+	b.get("/about").says(".facts", "Fee2.5 %").get("/admin/months/2026-12").says(".facts", "Kept as a fee€0.10")
+	b.get("/admin/funds").says(".facts", "Kept as a fee€0.10").submit("/admin/funds/payout", "source", "fee", "amount", "0.10", "iban", "DE02120300000000202051")
+	b.wants(200, "/admin/withdrawals").says(".cards", "€0.10", "kept as a fee")
+}
+
+// TestLeft: a payment to a member who has left and that comes back is an operator's chore.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	w, a := single(t)
+	a.operator("rita")
+	gone := a.join("gone")
+	if _, err := a.RecordDeposit(t.Context(), a.Op.ID, "gone", 3_000_000, "B1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Leave(t.Context(), gone.ID, ledger.Leaving{IBAN: "DE02120300000000202051"}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser().logIn(a, "rita").get("/admin/withdrawals").says(".cards", "€3.00", "gone", "unused means")
+	b.submit(b.Doc.Find("form[action$='/refused']").AttrOr("action", "")).get("/admin").says(".chores", "1 member left money").get("/admin/funds")
+	pay := b.Doc.Find("form[action$='/pay']").AttrOr("action", "")
+	b.submit(pay, "iban", "DE99").wants(422, pay)
+	b.get("/admin/funds").submit(pay, "iban", "DE75512108001245126199").wants(200, "/admin/funds").says(".notice", "Ordered")
+	b.get("/admin/withdrawals").says(".cards", "DE75512108001245126199").submit(b.Doc.Find("form[action$='/refused']").AttrOr("action", ""))
+	give := strings.TrimSuffix(pay, "pay") + "give"
+	b.get("/admin/funds").submit(give).wants(200, "/admin/funds").says(".facts", "For the cause€3.00")
+	b.post(give).wants(422, give)
 }
 
 func TestWithdrawals(t *testing.T) {
@@ -148,7 +263,7 @@ func TestMoneyBetweenInstances(t *testing.T) {
 	b.submit(received, "received", "x").wants(422, received).says(".fault", "whole cents")
 	b.submit(received, "received", "1.14").wants(200, "/admin/payments").says(".notice", "members can use it").says("main", "€1.14 arrived")
 	bob.get("/earned").says(".stages", "Announced€0.0028", "Available€1.14")
-	bob.get("/settings/delete").says("#blocks", "€1.14 that you earned").says("#left", "€0.00285", "that other instances owe you")
+	bob.get("/settings/delete").says("#money", "€1.14 that you earned", "€0.00285", "that other instances owe you")
 	b.post(strings.TrimSuffix(received, "received")+"not-received").wants(409, strings.TrimSuffix(received, "received")+"not-received")
 }
 

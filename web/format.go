@@ -43,6 +43,19 @@ func (m moneyFormat) html(micro int64, code string) template.HTML {
 		`<small>` + text[end-below:end] + `</small>` + template.HTMLEscapeString(text[end:]) + `</span>`)
 }
 
+// percent writes hundredths of a percent as a language does: 250 is "2.5 %" or "2,5 %".
+func (sp *speech) percent(basisPoints int32) string {
+	text := strconv.FormatInt(int64(basisPoints/100), 10)
+	if rest := basisPoints % 100; rest != 0 {
+		point := "."
+		if sp.lang == "de" {
+			point = ","
+		}
+		text += point + strings.TrimRight(strconv.FormatInt(int64(100+rest), 10)[1:], "0")
+	}
+	return text + "\u00a0%"
+}
+
 // symbol is a currency's sign, to stand behind an input.
 func symbol(code, lang string) string {
 	sign, ok := currency.GetSymbol(code, currency.NewLocale(lang))

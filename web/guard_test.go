@@ -79,21 +79,21 @@ func TestReasonsOfPeers(t *testing.T) {
 	}
 }
 
-// TestLeftBehind: the page tells apart what holds an account and what stays when it is closed.
+// TestLeftBehind: the page tells apart what asks for a choice and what doesn't.
 func TestLeftBehind(t *testing.T) {
 	for _, c := range []struct {
 		ledger.Holdings
-		rests int64
-		left  bool
+		any, closable bool
 	}{
-		{ledger.Holdings{}, 0, false},
-		{ledger.Holdings{Announced: 5_000_000}, 0, true},
-		{ledger.Holdings{Means: 9_999, Earned: 1}, 10_000, true},
-		{ledger.Holdings{Means: 10_000, Earned: 10_001}, 0, false},
+		{ledger.Holdings{}, false, true},
+		{ledger.Holdings{Announced: 5_000_000}, true, true},
+		{ledger.Holdings{Means: 9_999, Earned: 1}, true, true},
+		{ledger.Holdings{Means: 10_000, Reserved: 10_000}, true, false},
+		{ledger.Holdings{Unanswered: 1}, true, false},
 	} {
 		p := deletePage{Holdings: c.Holdings}
-		if p.Rests() != c.rests || p.Left() != c.left || p.Closable() == (p.Blocks(p.Means) || p.Blocks(p.Earned)) {
-			t.Errorf("%+v: %d, %v", c.Holdings, p.Rests(), p.Left())
+		if p.Any() != c.any || p.Closable() != c.closable || p.Free() != c.Means-c.Reserved {
+			t.Errorf("%+v: %v, %v, %d", c.Holdings, p.Any(), p.Closable(), p.Free())
 		}
 	}
 }

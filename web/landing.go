@@ -63,12 +63,27 @@ func demoInput(budget, clicks string) (int64, int, *ledger.FieldError) {
 
 // aboutPage is what this instance is and does with money.
 type aboutPage struct {
-	Grace int // hours
-	Day   int // hours in which a final answer is due
+	Grace int              // hours
+	Day   int              // hours in which a final answer is due
+	Fee   int32            // of the open month's gifts, in hundredths of a percent
+	Next  []ledger.FeeRate // what is published for months to come, the next first
 }
 
 func (s *Site) about(w http.ResponseWriter, r *http.Request, v visit) error {
-	return s.show(w, r, v, "about", aboutPage{Grace: int(s.ledger.Instance().Grace().Hours())})
+	p := aboutPage{Grace: int(s.ledger.Instance().Grace().Hours())}
+	rates, err := s.ledger.FeeRates(r.Context())
+	if err != nil {
+		return err
+	}
+	open := ledger.PeriodOf(s.ledger.Now())
+	for _, rate := range rates { // the latest first
+		if rate.Period <= open {
+			p.Fee = rate.BasisPoints
+			break
+		}
+		p.Next = append([]ledger.FeeRate{rate}, p.Next...)
+	}
+	return s.show(w, r, v, "about", p)
 }
 
 // vocabulary are the terms of https://fedflattr.org/ns# that this version sends or reads; each has a

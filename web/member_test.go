@@ -204,13 +204,13 @@ func TestSettingsAndDelete(t *testing.T) {
 	b.submit("/settings", "display_name", "Älice", "language", "de").wants(200, "/settings").says(".notice", "Gespeichert")
 	b.submit("/language", "language", "en")
 	a.Fund(alice, 1_000_000)
-	b.get("/settings/delete").says("main", "€1.00 that you paid in, of which €1.00 is held", "Paying it back can’t be booked here yet")
-	if b.Doc.Find("form[action='/settings/delete']").Length() != 0 {
-		t.Error("deletion is offered while money is here")
-	}
-	b.post("/settings/delete", "password", testPassword).wants(422, "/settings/delete")
+	b.get("/settings/delete").says("#money", "€1.00 that this month’s budget holds")
+	b.submit("/settings/delete", "password", testPassword).wants(422, "/settings/delete").says(".fault", "This is needed")
+	b.submit("/settings/delete", "password", testPassword, "rest", "paid").wants(422, "/settings/delete").says(".fault", "IBAN isn’t valid")
+	b.submit("/settings/delete", "password", testPassword, "rest", "given", "cause", "alice").wants(422, "/settings/delete").says(".fault", "No other member")
+	b.submit("/settings/delete", "password", testPassword, "rest", "paid", "iban", "DE02120300000000202051", "cause", "").wants(200, "/")
 	c := a.join("carol")
-	b = w.browser().logIn(a, "carol").get("/settings/delete").says("main", "Nothing holds the account here")
+	b = w.browser().logIn(a, "carol").get("/settings/delete").says("main", "There is no money in it")
 	b.submit("/settings/delete", "password", "wrong wrong").wants(422, "/settings/delete").says(".fault", "isn’t right")
 	b.submit("/settings/delete", "password", testPassword).wants(200, "/")
 	if m, err := a.Member(context.Background(), c.ID); err != nil || m.DeletedAt == nil {

@@ -83,6 +83,7 @@ func (s *Site) funcs(sp *speech) template.FuncMap {
 		"under":       under,
 		"symbol":      func() string { return symbol(code, sp.lang) },
 		"plain":       sp.plain,
+		"percent":     sp.percent,
 		"filled":      filled,
 		"legible":     legible,
 		"fingerprint": s.fingerprint,

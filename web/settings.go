@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
+	"net/url"
 
 	"github.com/fedflattr/flattrd/ledger"
 )
@@ -31,22 +33,13 @@ type deletePage struct {
 	ledger.Holdings
 }
 
-// Left tells whether something stays with the instance when the account is closed as it is now.
-func (p deletePage) Left() bool { return p.Announced != 0 || p.Rests() != 0 }
+// Free is what of the means no month holds back.
+func (p deletePage) Free() int64 { return p.Means - p.Reserved }
 
-// Rests are what lies in the account below one cent, which no bank can move.
-func (p deletePage) Rests() int64 {
-	var sum int64
-	for _, amount := range []int64{p.Means, p.Earned} {
-		if ledger.WholeCents(amount) == 0 {
-			sum += amount
-		}
-	}
-	return sum
+// Any tells whether there is money of any kind.
+func (p deletePage) Any() bool {
+	return p.Means != 0 || p.Earned != 0 || p.Announced != 0 || p.Unanswered != 0
 }
-
-// Blocks tells whether an amount keeps the account open: a bank can pay it out.
-func (p deletePage) Blocks(amount int64) bool { return ledger.WholeCents(amount) > 0 }
 
 func (s *Site) deletePage(r *http.Request, v visit, f form) (any, error) {
 	h, err := s.ledger.Holdings(r.Context(), v.member.ID)
@@ -68,10 +61,12 @@ func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, v visit) er
 	}
 	_, err := s.authenticate(r.Context(), v.member.Name, r.PostForm.Get("password"))
 	if err == nil {
-		err = s.ledger.DeleteMember(r.Context(), v.member.ID)
+		err = s.ledger.Leave(r.Context(), v.member.ID, leavingOf(r.PostForm, s.ledger.Instance().Host))
 	}
 	if err != nil {
-		err = as(err, ledger.ErrFunds, "password", "money-left")
+		if r.PostForm.Get("rest") == "" {
+			err = as(err, ledger.ErrFunds, "rest", "required")
+		}
 		return s.again(w, r, v, err, "delete", func(f form) (any, error) { return s.deletePage(r, v, f) })
 	}
 	if err := s.sessions.Destroy(r.Context()); err != nil {
@@ -79,4 +74,16 @@ func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, v visit) er
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
+}
+
+// leavingOf reads what a member who leaves has chosen for the rest of the money.
+func leavingOf(f url.Values, host string) ledger.Leaving {
+	o := ledger.Leaving{Cause: loginName(f.Get("cause"), host)}
+	switch f.Get("rest") {
+	case "paid":
+		o.IBAN = cmp.Or(f.Get("iban"), "-") // an account that is missing is as bad as a wrong one
+	case "given":
+		o.Give = true
+	}
+	return o
 }

@@ -34,6 +34,7 @@ func (s *Site) totals(w http.ResponseWriter, r *http.Request, v visit) error {
 // totalPage is one month for anybody. Federation serves the same sums signed, at the path with .json.
 type totalPage struct {
 	ledger.PublicTotals
+	Fee int32 // of the month's gifts, in hundredths of a percent
 	around
 }
 
@@ -53,6 +54,9 @@ func (s *Site) total(w http.ResponseWriter, r *http.Request, v visit) error {
 		return err
 	}
 	p := totalPage{PublicTotals: t, around: around{Path: "/totals"}}
+	if p.Fee, err = s.ledger.FeeRateOf(r.Context(), t.Period); err != nil {
+		return err
+	}
 	if p.Before, p.After, err = s.ledger.Around(r.Context(), t.Period, true); err != nil {
 		return err
 	}

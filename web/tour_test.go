@@ -248,6 +248,7 @@ func (s *scene) stops() []stop {
 		{"admin-withdrawals", "rita", "/admin/withdrawals"}, {"admin-payments", "rita", "/admin/payments"},
 		{"admin-paymentlist", "rita", "/admin/payments/list?state=open&direction=in&peer=loud.example"},
 		{"admin-finished", "rita", "/admin/payments/list"},
+		{"admin-funds", "rita", "/admin/funds"}, {"admin-reverse", "rita", "/admin/deposits/1/reverse"}, {"refund", "alice", "/refund"},
 		{"admin-claims", "rita", "/admin/claims"}, {"admin-claims-of", "rita", "/admin/claims?peer=loud.example"},
 	}
 }

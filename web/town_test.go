@@ -47,7 +47,10 @@ const testPassword = "a long enough sentence"
 var testHash = sync.OnceValues(func() (string, error) { return HashPassword(testPassword) })
 
 // newTown founds instances a, b, … below .localhost.
-func newTown(t *testing.T, names ...string) *town {
+func newTown(t *testing.T, names ...string) *town { return townOf(t, nil, names...) }
+
+// townOf is newTown with policies.
+func townOf(t *testing.T, set ledgertest.Option, names ...string) *town {
 	t.Helper()
 	w := &town{t: t, places: map[string]*place{}, clock: ledgertest.NewClock(ledgertest.Start)}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -56,7 +59,7 @@ func newTown(t *testing.T, names ...string) *town {
 	}
 	w.port = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	for _, name := range names {
-		w.found(name)
+		w.found(name, set)
 	}
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: w}}
 	server.Start()
@@ -69,13 +72,17 @@ func newTown(t *testing.T, names ...string) *town {
 	return w
 }
 
-func (w *town) found(name string) {
+func (w *town) found(name string, set ledgertest.Option) {
 	w.t.Helper()
 	host := name + ".localhost:" + w.port
 	p := &place{Base: "http://" + host, town: w}
-	p.Instance = ledgertest.New(w.t, ledgertest.WithClock(w.clock), func(i *ledger.Instance, _ **ledgertest.Clock) {
+	options := []ledgertest.Option{ledgertest.WithClock(w.clock), func(i *ledger.Instance, _ **ledgertest.Clock) {
 		i.Host, i.BaseURL, i.Name = host, p.Base, strings.ToUpper(name[:1])+name[1:]
-	})
+	}}
+	if set != nil {
+		options = append(options, set)
+	}
+	p.Instance = ledgertest.New(w.t, options...)
 	site, err := New(Config{Ledger: p.Ledger, Resolver: neighbour{w, p}, Pool: p.Pool,
 		Log:         slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 		Fingerprint: func(multikey string) string { return "print of " + multikey },

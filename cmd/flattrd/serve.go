@@ -27,7 +27,10 @@ type serveCommand struct {
 	Host        string        `env:"FLATTRD_HOST" required:"" help:"Domain of the instance. It is part of every id and can't change."`
 	Name        string        `env:"FLATTRD_NAME" help:"Name people read. Default: the host."`
 	Currency    string        `env:"FLATTRD_CURRENCY" default:"EUR" help:"ISO 4217 currency of the books."`
-	Reciprocity string        `env:"FLATTRD_RECIPROCITY" default:"required" enum:"off,required" help:"Whether only those who give may receive: off or required."`
+	Reciprocity string        `env:"FLATTRD_RECIPROCITY" default:"required" enum:"off,required,minimum" help:"Whether only those who give may receive: off, required, or minimum: who gives at least so much."`
+	Minimum     string        `name:"reciprocity-minimum" env:"FLATTRD_RECIPROCITY_MINIMUM" help:"What a payee's budget of the month must be at least, such as 2.00; only with --reciprocity=minimum."`
+	Unused      string        `env:"FLATTRD_UNUSED" default:"rollover" enum:"rollover,cause" help:"What becomes of a budget that no flattr took a share of: rollover or cause. Holds for months that open from now on."`
+	Cause       string        `env:"FLATTRD_CAUSE" help:"Name of the instance's cause, which gets what nobody else can."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
 	NoNetting   bool          `env:"FLATTRD_NO_NETTING" help:"Have all that is owed paid by bank, even where both sides owe each other."`
 	Payto       string        `env:"FLATTRD_PAYTO" help:"payto: address (RFC 8905) that other instances pay to."`
@@ -186,8 +189,28 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 	if name == "" {
 		name = host
 	}
+	least, err := c.minimum()
+	if err != nil {
+		return ledger.Instance{}, err
+	}
 	return ledger.Instance{Host: host, BaseURL: base, Name: name, Currency: c.Currency, Reciprocity: c.Reciprocity,
+		Minimum: least, Unused: c.Unused, Cause: c.Cause,
 		GraceSeconds: int32(c.Grace / time.Second), Payto: c.Payto}, nil
+}
+
+// minimum is what a payee must give at least, where that is the policy.
+func (c serveCommand) minimum() (int64, error) {
+	if (c.Reciprocity == ledger.ReciprocityMinimum) != (c.Minimum != "") {
+		return 0, errors.New("--reciprocity-minimum: goes with --reciprocity=minimum, and with nothing else")
+	}
+	if c.Minimum == "" {
+		return 0, nil
+	}
+	least, err := ledger.ParseAmount("reciprocity-minimum", c.Minimum)
+	if err != nil || least == 0 {
+		return 0, fmt.Errorf("--reciprocity-minimum: %q is no amount above nothing, such as 2.00", c.Minimum)
+	}
+	return least, nil
 }
 
 // serve listens and works until ctx ends or the private database does.

@@ -172,7 +172,7 @@ func (d *demo) unconserved(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		members, in, out = members+t.MembersMoney(), in+t.Deposited, out+t.Withdrawn
+		members, in, out = members+t.Accounted(), in+t.Deposited, out+t.Withdrawn
 	}
 	if members != in-out {
 		return []string{fmt.Sprintf("members have %d, but %d came in and %d was paid out", members, in, out)}, nil

@@ -17,7 +17,7 @@ func (w *World) Faults() []string {
 	for _, i := range w.instances {
 		totals, err := i.Totals(ctx)
 		w.must(err)
-		members, in, out = members+totals.MembersMoney(), in+totals.Deposited, out+totals.Withdrawn
+		members, in, out = members+totals.Accounted(), in+totals.Deposited, out+totals.Withdrawn
 	}
 	for _, debt := range w.debts() {
 		if debt.payable != debt.receivable {

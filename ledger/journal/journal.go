@@ -47,11 +47,13 @@ const (
 	PeerCredit = "peer_credit" // C: a peer paid more than it owed
 	Suspense   = "suspense"    // B: sent by bank, but not acknowledged as received
 	Advance    = "advance"     // D: made available to payees before the peer has paid it
+	Cause      = "cause"       // C: given to the instance's cause, which the operator pays
+	Fee        = "fee"         // C: kept by the instance of what its payees get
 	Loss       = "loss"        // D: what this instance has lost
 	Recovery   = "recovery"    // B, of a peer: between what was signed before a restore and what the books say now
 )
 
-var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Advance, Loss, Recovery}
+var kinds = []string{Bank, Means, Clearing, Payable, Receivable, Announced, Earned, PeerCredit, Suspense, Advance, Cause, Fee, Loss, Recovery}
 
 // Account names one account of the books' currency.
 type Account struct {

@@ -112,7 +112,7 @@ func Books(t testing.TB, pool *pgxpool.Pool) map[string]Table {
 	t.Helper()
 	names := Collect[string](t, pool, `
 		select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
-		  and relname !~ '^(river|goose|test)_' and relname not in ('member', 'peer', 'standing') order by 1`)
+		  and relname !~ '^(river|goose|test)_' and relname not in ('member', 'peer', 'standing', 'instance') order by 1`)
 	all := map[string]Table{}
 	for _, name := range names {
 		tab := describe(t, pool, name)

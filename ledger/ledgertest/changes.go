@@ -194,6 +194,10 @@ func booked(kind string) string {
 	switch {
 	case strings.HasPrefix(kind, "payment"), strings.HasPrefix(kind, "receipt"), kind == "netting":
 		return "payment"
+	case kind == "refund", kind == "payout":
+		return "withdrawal"
+	case kind == "chargeback", kind == "loss":
+		return "reversal"
 	}
 	switch kind {
 	case "advance":
@@ -204,7 +208,8 @@ func booked(kind string) string {
 		return "line_allocation"
 	}
 	return map[string]string{"deposit": "deposit", "budget": "reservation", "earning": "earning", "claim": "claim", "adoption": "claim", "recovery": "claim",
-		"return": "share_return", "line": "claim_line", "allocation": "line_allocation", "withdrawal": "withdrawal"}[kind]
+		"return": "share_return", "line": "claim_line", "allocation": "line_allocation", "withdrawal": "withdrawal",
+		"reversal": "reversal", "donation": "donation", "fee": "fee"}[kind]
 }
 
 // doubled copies a row; only what the database makes is new.

@@ -133,6 +133,11 @@ func Reciprocity(policy string) Option {
 	return func(i *ledger.Instance, _ **Clock) { i.Reciprocity = policy }
 }
 
+// Policy changes the instance's policies.
+func Policy(set func(*ledger.Instance)) Option {
+	return func(i *ledger.Instance, _ **Clock) { set(i) }
+}
+
 // WithClock shares a clock between instances.
 func WithClock(c *Clock) Option { return func(_ *ledger.Instance, clock **Clock) { *clock = c } }
 

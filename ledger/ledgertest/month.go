@@ -45,11 +45,12 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	t.Helper()
 	m := &Months{Post: Post{}, Clock: NewClock(Start.Add(o.Late)), t: t,
 		members: map[string]ledger.Member{}, things: map[string]string{}}
-	m.A, m.B, m.C = m.instance("a.example"), m.instance("b.example"), m.instance("c.example", Reciprocity("required"))
+	m.A, m.B, m.C = m.instance("a.example"), m.instance("b.example"), m.instance("c.example", Reciprocity("required"), Policy(func(i *ledger.Instance) { i.Unused = ledger.UnusedCause }))
 	for _, host := range m.hosts {
 		m.startAt(m.Post[host], o.FirstID)
 	}
 	m.people()
+	m.must(m.B.SetFeeRate(context.Background(), m.B.Op.ID, "2026-12", 333))
 	m.november(o)
 	m.turn(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.leave("gone@a.example")
@@ -72,6 +73,9 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.withdrawals()
 	m.january()
 	m.debtor()
+	m.reversals()
+	m.payouts()
+	m.leaving()
 	return m
 }
 
@@ -82,9 +86,9 @@ func (m *Months) instance(host string, options ...Option) *Instance {
 }
 
 func (m *Months) people() {
-	for _, handle := range []string{"alice@a.example", "anna@a.example", "axel@a.example", "dora@a.example",
+	for _, handle := range []string{"ruth@a.example", "rolf@a.example", "alice@a.example", "anna@a.example", "axel@a.example", "dora@a.example",
 		"poor@a.example", "gone@a.example", "odd@a.example", "bob@b.example", "bea@b.example", "gone@b.example",
-		"carl@c.example", "cora@c.example", "cleo@c.example", "clay@c.example"} {
+		"carl@c.example", "cora@c.example", "cleo@c.example", "clay@c.example", "idle@c.example"} {
 		name, host, _ := strings.Cut(handle, "@")
 		m.members[handle] = m.Post[host].Join(name)
 	}
@@ -107,6 +111,7 @@ func (m *Months) people() {
 // click, a flattr that is held in vain, and one that nobody answers.
 func (m *Months) november(o MonthOptions) {
 	m.fund("carl@c.example", 400, 50)
+	m.fund("idle@c.example", 90, 40)
 	m.fund("alice@a.example", 600, 50)
 	m.budget("alice@a.example", 100)
 	m.fund("anna@a.example", 600, 200)
@@ -143,6 +148,7 @@ func (m *Months) december() {
 	m.flattr("bob@b.example", "alice@a.example/1", "anna@a.example/1", "axel@a.example/1", "bea@b.example/1", "carl@c.example/1")
 	m.flattr("carl@c.example", "bob@b.example/1", "alice@a.example/1")
 	m.flattr("cleo@c.example", "elsa@e.example/1", "emil@e.example/1", "ella@e.example/1")
+	m.flattr("idle@c.example", "carl@c.example/2")
 	m.deliver()
 	m.keepersVerdicts()
 }

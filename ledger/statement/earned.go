@@ -23,13 +23,14 @@ type revenue struct {
 }
 
 // csv has a row per thing and instance, and one for the amounts of an instance that aren't told by thing:
-// the amounts add up to the month's revenue, the flattrs to its flattrs.
+// the amounts add up to the month's revenue, the flattrs to its flattrs. What was kept as a fee follows, below zero.
 func (r revenue) csv(ctx context.Context, to io.Writer) error {
 	code := r.ledger.Instance().Currency
 	var t *table
 	var month string
+	var sources []ledger.EarnedFrom
 	begin := func(v ledger.Revenue) error {
-		month = v.Period
+		month, sources = v.Period, v.Sources
 		t = newCSV(to, "month", "instance", "kind", "thing", "url", "title", "flattrs", "amount", "state", "currency")
 		return nil
 	}
@@ -39,6 +40,14 @@ func (r revenue) csv(ctx context.Context, to io.Writer) error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, s := range sources {
+		if s.Fee == 0 {
+			continue
+		}
+		if err := t.add(month, text(s.Host), "fee", "", "", "", "0", decimal(-s.Fee), s.State, code); err != nil {
+			return err
+		}
 	}
 	return t.end()
 }
@@ -82,7 +91,9 @@ type revenueJSON struct {
 	Amount    amount       `json:"amount"`
 	Announced amount       `json:"announced"`
 	Available amount       `json:"available"`
-	Lost      amount       `json:"lost"`      // written off
+	Lost      amount       `json:"lost"` // written off
+	Fee       amount       `json:"fee"`  // of available; net is the rest
+	Net       amount       `json:"net"`
 	Withdrawn amount       `json:"withdrawn"` // within the month
 	Sources   []sourceJSON `json:"sources"`
 }
@@ -95,6 +106,8 @@ type sourceJSON struct {
 	Announced amount `json:"announced"`
 	Available amount `json:"available"`
 	Lost      amount `json:"lost"`
+	Fee       amount `json:"fee"`
+	Net       amount `json:"net"`
 	State     string `json:"state"`
 }
 
@@ -113,7 +126,7 @@ func (r revenue) json(ctx context.Context, to io.Writer) error {
 	l := lists{to: to}
 	begin := func(v ledger.Revenue) error {
 		return errors.Join(l.begin(revenueJSON{headOf(r.ledger.Instance(), "Revenue", r.member.Name, v.Month), v.Flattrs(), v.Pledged,
-			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Lost()), amount(v.Withdrawn), sourcesOf(v.Sources)}), l.open("things"))
+			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Lost()), amount(v.Fee()), amount(v.Net()), amount(v.Withdrawn), sourcesOf(v.Sources)}), l.open("things"))
 	}
 	err := r.ledger.Revenue(ctx, r.member.ID, r.period, 0, begin, func(x ledger.RevenueThing) error {
 		return l.add(thingJSON{x.Host, kindOf(x), x.Object, x.URL, x.Title, x.Flattrs, optional(x.Amount), x.State})
@@ -127,7 +140,7 @@ func (r revenue) json(ctx context.Context, to io.Writer) error {
 func sourcesOf(all []ledger.EarnedFrom) []sourceJSON {
 	sources := make([]sourceJSON, len(all))
 	for i, s := range all {
-		sources[i] = sourceJSON{s.Period, s.Host, s.Flattrs, amount(s.Amount), amount(s.Announced()), amount(s.Available), amount(s.Lost), s.State}
+		sources[i] = sourceJSON{s.Period, s.Host, s.Flattrs, amount(s.Amount), amount(s.Announced()), amount(s.Available), amount(s.Lost), amount(s.Fee), amount(s.Net()), s.State}
 	}
 	return sources
 }
@@ -148,10 +161,10 @@ func (e earned) csv(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	t := newCSV(to, "month", "instance", "flattrs", "amount", "announced", "available", "lost", "state", "currency")
+	t := newCSV(to, "month", "instance", "flattrs", "amount", "announced", "available", "lost", "state", "currency", "fee", "net")
 	for _, s := range v.Sources {
 		if err := t.add(s.Period, text(s.Host), strconv.FormatInt(s.Flattrs, 10), decimal(s.Amount), decimal(s.Announced()),
-			decimal(s.Available), decimal(s.Lost), s.State, e.ledger.Instance().Currency); err != nil {
+			decimal(s.Available), decimal(s.Lost), s.State, e.ledger.Instance().Currency, decimal(s.Fee), decimal(s.Net())); err != nil {
 			return err
 		}
 	}
@@ -164,8 +177,10 @@ type earnedJSON struct {
 	Announced amount       `json:"announced"`
 	Available amount       `json:"available"`
 	Lost      amount       `json:"lost"`
+	Fee       amount       `json:"fee"` // kept so far; available is without it
 	Requested amount       `json:"requested"`
 	Withdrawn amount       `json:"withdrawn"`
+	Left      amount       `json:"left"` // what members who left gave as their cause
 	Sources   []sourceJSON `json:"sources"`
 }
 
@@ -175,5 +190,5 @@ func (e earned) json(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	return writeJSON(to, earnedJSON{headOf(e.ledger.Instance(), "Earned", e.member.Name, ledger.Month{}), v.Pledged, amount(v.Announced),
-		amount(v.Available), amount(v.Lost), amount(v.Requested), amount(v.Withdrawn), sourcesOf(v.Sources)})
+		amount(v.Available), amount(v.Lost), amount(v.Fee()), amount(v.Requested), amount(v.Withdrawn), amount(v.Left), sourcesOf(v.Sources)})
 }

@@ -21,7 +21,7 @@ type given struct {
 	period string
 }
 
-// csv has a row per flattr and one for what rolled over: of a settled month the amounts add up to the
+// csv has a row per flattr and one for what rolled over or went to the cause: of a settled month the amounts add up to the
 // budget.
 func (g given) csv(ctx context.Context, to io.Writer) error {
 	v, err := g.ledger.MyMonth(ctx, g.member.ID, g.period)
@@ -43,6 +43,11 @@ func (g given) csv(ctx context.Context, to io.Writer) error {
 			return err
 		}
 	}
+	if v.Donated > 0 {
+		if err := t.add(v.Period, v.State, "donated", "", "", "", "", "", "", "", "0", decimal(v.Donated), zero, code); err != nil {
+			return err
+		}
+	}
 	return t.end()
 }
 
@@ -51,6 +56,7 @@ type givenJSON struct {
 	Budget     amount       `json:"budget"` // reserved for the month
 	Given      *amount      `json:"given"`  // null until it is settled
 	RolledOver *amount      `json:"rolledOver"`
+	Donated    *amount      `json:"donated"` // to the instance's cause
 	Fee        *amount      `json:"fee"`
 	Returned   amount       `json:"returned"`
 	Flattrs    []flattrJSON `json:"flattrs"`
@@ -85,8 +91,8 @@ func (g given) json(ctx context.Context, to io.Writer) error {
 			instant(f.MadeAt), f.State, f.Reason, f.CarryCount, optional(f.Settled), amount(f.Returned)})
 	}
 	if v.State == "settled" {
-		shares, rolled, fee := amount(v.Given()), amount(v.Rolled), amount(v.Fee())
-		d.Given, d.RolledOver, d.Fee = &shares, &rolled, &fee
+		shares, rolled, donated, fee := amount(v.Given()), amount(v.Rolled), amount(v.Donated), amount(v.Fee())
+		d.Given, d.RolledOver, d.Donated, d.Fee = &shares, &rolled, &donated, &fee
 	}
 	return writeJSON(to, d)
 }

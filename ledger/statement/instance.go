@@ -22,7 +22,7 @@ type instance struct {
 }
 
 // csv has a row per sum, claim and payment of a claim. Rows of different kinds count the same money, so
-// they aren't to be added up: reserved = shared + rolled-over, shared = earned + claimed.
+// they aren't to be added up: reserved = shared + rolled-over + donated, shared = earned + claimed.
 func (i instance) csv(ctx context.Context, to io.Writer) error {
 	code := i.ledger.Instance().Currency
 	var t *table
@@ -67,7 +67,7 @@ func sums(t *table, v ledger.InstanceMonth, code string) error {
 		kind, count string
 		amount      int64
 	}{{"reserved", strconv.FormatInt(v.Givers, 10), v.Reserved}, {"shared", strconv.FormatInt(v.Flattrs, 10), v.Shared},
-		{"rolled-over", "", v.Rolled}, {"earned", "", v.Earned}, {"claimed", "", v.Claimed}, {"returned", "", v.Returned}} {
+		{"rolled-over", "", v.Rolled}, {"donated", "", v.Donated}, {"earned", "", v.Earned}, {"claimed", "", v.Claimed}, {"fee", "", v.Fee}, {"returned", "", v.Returned}} {
 		if err := t.add(v.Period, v.State, s.kind, "", "", "", "", s.count, decimal(s.amount), "", code); err != nil {
 			return err
 		}
@@ -82,8 +82,10 @@ type instanceJSON struct {
 	Reserved   amount `json:"reserved"`
 	Shared     amount `json:"shared"`
 	RolledOver amount `json:"rolledOver"`
+	Donated    amount `json:"donated"`
 	Earned     amount `json:"earned"`
 	Claimed    amount `json:"claimed"`
+	Fee        amount `json:"fee"`
 	Returned   amount `json:"returned"`
 }
 
@@ -113,7 +115,7 @@ func (i instance) json(ctx context.Context, to io.Writer) error {
 	l, paying := lists{to: to}, false
 	err := i.ledger.InstanceMonth(ctx, i.period, 0, func(v ledger.InstanceMonth) error {
 		return errors.Join(l.begin(instanceJSON{headOf(i.ledger.Instance(), "InstanceMonth", "", v.Month), v.Givers, v.Flattrs, amount(v.Reserved),
-			amount(v.Shared), amount(v.Rolled), amount(v.Earned), amount(v.Claimed), amount(v.Returned)}), l.open("claims"))
+			amount(v.Shared), amount(v.Rolled), amount(v.Donated), amount(v.Earned), amount(v.Claimed), amount(v.Fee), amount(v.Returned)}), l.open("claims"))
 	}, func(c ledger.Claim) error {
 		return l.add(claimJSON{c.IRI, c.Direction, c.Host, c.N, c.LineCount, amount(c.Amount), amount(c.Paid), c.State})
 	}, func(p ledger.ClaimPayment) error {

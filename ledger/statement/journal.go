@@ -98,6 +98,8 @@ func (j *journalWriter) accountName(a ledger.BookAccount) string {
 		return "assets:peers:" + a.Kind + ":" + strings.ReplaceAll(a.Name, ":", "_")
 	case journal.Suspense:
 		return "assets:suspense"
+	case journal.Fee:
+		return "income:fee"
 	case journal.Loss:
 		return "expenses:loss"
 	case journal.Means, journal.Announced, journal.Earned:

@@ -65,7 +65,7 @@ func balances(t *testing.T, journal []byte, args ...string) map[string]string {
 const booked = `
 	select name || suffix, amount from (
 	  select case a.kind when 'bank' then 'assets:bank:EUR' when 'suspense' then 'assets:suspense' when 'clearing' then 'liabilities:clearing'
-	    when 'receivable' then 'assets:peers:receivable:' || p.host
+	    when 'cause' then 'liabilities:cause' when 'fee' then 'income:fee' when 'receivable' then 'assets:peers:receivable:' || p.host
 	    when 'advance' then 'assets:peers:advance:' || p.host when 'loss' then 'expenses:loss'
 	    when 'payable' then 'liabilities:peers:payable:' || p.host when 'peer_credit' then 'liabilities:peers:peer_credit:' || p.host
 	    when 'recovery' then 'liabilities:peers:recovery:' || p.host

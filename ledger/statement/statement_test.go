@@ -144,6 +144,7 @@ func testRevenue(t *testing.T, m *ledgertest.Months) {
 	if doc.Amount != fmt.Sprint(1_680_000+odd) || doc.Flattrs != 13 || len(doc.Sources) != 5 || len(doc.Things) != len(rows) {
 		t.Errorf("%+v", doc)
 	}
+	testFee(t, m, bob)
 	d, err = statement.Revenue(m.B.Ledger, bob, "2026-11", statement.Classic)
 	classic := csv.NewReader(strings.NewReader(written(t, d, err)))
 	classic.Comma = ';'
@@ -174,6 +175,29 @@ func testRevenue(t *testing.T, m *ledgertest.Months) {
 	}
 }
 
+// testFee: in December the instance kept 3.33 of a hundred of what came; the rows tell gross, fee and net.
+func testFee(t *testing.T, m *ledgertest.Months, bob ledger.Member) {
+	t.Helper()
+	d, err := statement.Revenue(m.B.Ledger, bob, "2026-12", statement.CSV)
+	all := table(t, written(t, d, err))
+	kept := slices.DeleteFunc(slices.Clone(all), func(r map[string]string) bool { return r["kind"] != "fee" })
+	var doc struct{ Amount, Announced, Available, Fee, Net string }
+	d, err = statement.Revenue(m.B.Ledger, bob, "2026-12", statement.JSON)
+	if err := json.Unmarshal([]byte(written(t, d, err)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	amounts := map[string]int64{}
+	for name, text := range map[string]string{"announced": doc.Announced, "available": doc.Available, "fee": doc.Fee, "net": doc.Net} {
+		if amounts[name], err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fee := amounts["fee"]; fee != amounts["available"]*333/10_000 || fee == 0 || amounts["net"] != amounts["available"]-fee ||
+		sum(t, kept, "amount") != -fee || sum(t, all, "amount") != amounts["announced"]+amounts["net"] {
+		t.Errorf("%+v: %v", doc, all)
+	}
+}
+
 // testInstance: the sums of a month are the sums of its parts, on every instance.
 func testInstance(t *testing.T, m *ledgertest.Months) {
 	for _, i := range []*ledgertest.Instance{m.A, m.B, m.C} {
@@ -191,7 +215,7 @@ func testInstance(t *testing.T, m *ledgertest.Months) {
 			live := slices.DeleteFunc(slices.Clone(by["claim-out"]), func(r map[string]string) bool {
 				return r["state"] == "superseded" || r["state"] == "refused" || back[r["reference"]]
 			})
-			if period != "2027-01" && of("reserved", "amount") != of("shared", "amount")+of("rolled-over", "amount") ||
+			if period != "2027-01" && of("reserved", "amount") != of("shared", "amount")+of("rolled-over", "amount")+of("donated", "amount") ||
 				of("shared", "amount") != of("earned", "amount")+of("claimed", "amount") ||
 				of("claimed", "amount") != sum(t, live, "amount")+of("returned", "amount") || of("reserved", "amount") == 0 {
 				t.Errorf("%s %s: %v", i.Instance().Host, period, by)

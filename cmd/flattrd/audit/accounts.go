@@ -21,7 +21,7 @@ var normals = map[string][2]string{
 	"bank": {"D", "instance"}, "receivable": {"D", "peer"}, "suspense": {"B", "instance"}, "clearing": {"C", "instance"},
 	"means": {"C", "member"}, "earned": {"C", "member"}, "announced": {"C", "member"},
 	"payable": {"C", "peer"}, "peer_credit": {"C", "peer"}, "recovery": {"B", "peer"},
-	"advance": {"D", "peer"}, "loss": {"D", "instance"},
+	"advance": {"D", "peer"}, "loss": {"D", "instance"}, "cause": {"C", "instance"}, "fee": {"C", "instance"},
 }
 
 func (c *account) at() Finding {
@@ -87,7 +87,8 @@ func (a *auditor) checkAccounts() {
 		b.Accounts, b.Posted, b.Pending = b.Accounts+1, b.Posted+posted, b.Pending+pending
 	}
 	same(a, Finding{Table: "account", Why: "all accounts of the currency together"}, "debits less credits", 0, zero)
-	for _, kind := range []string{"bank", "receivable", "means", "announced", "earned", "payable", "peer_credit", "recovery", "clearing", "suspense", "advance", "loss"} {
+	for _, kind := range []string{"bank", "receivable", "means", "announced", "earned", "payable", "peer_credit", "recovery", "clearing", "suspense",
+		"advance", "cause", "fee", "loss"} {
 		if kinds[kind] != nil {
 			a.report.Balances = append(a.report.Balances, *kinds[kind])
 		}

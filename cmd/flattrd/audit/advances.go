@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // advance is what of a claim was made available before it was paid.
 type advance struct {
 	id, claim, amount int64
+	at                time.Time
 	divided           bool
 }
 
@@ -55,8 +57,8 @@ const allSteps = `
 func (a *auditor) readAdvances(ctx context.Context) error {
 	a.advances, a.writeOffs = map[int64]*advance{}, map[int64]*writeOff{}
 	a.advanced, a.written = map[int64]int64{}, map[int64]int64{}
-	all := open(ctx, a, "advance", `select id, claim, amount from advance order by id`,
-		func(v *advance) []any { return []any{&v.id, &v.claim, &v.amount} })
+	all := open(ctx, a, "advance", `select id, claim, amount, created_at from advance order by id`,
+		func(v *advance) []any { return []any{&v.id, &v.claim, &v.amount, &v.at} })
 	err := all.each(func(v advance) { a.advances[v.id] = &v })
 	offs := open(ctx, a, "write_off", `
 		select o.id, o.peer, coalesce(o.amount, 0), coalesce(o.lost, 0), o.state, o.proposed_by, coalesce(o.decided_by, 0), (
@@ -134,10 +136,15 @@ func (a *auditor) once(steps []step) map[int64]step {
 	return made
 }
 
-// checkAdvance: an advance is divided over what its claim's lines aren't paid, advanced and written off of.
+// checkAdvance: an advance is divided over what its claim's lines aren't paid, advanced and written off of; nobody is lent
+// for one who has left. At the very instant of leaving it may be either way.
 func (a *auditor) checkAdvance(c *claim, v *advance, lines []payable, made map[int64]step) {
 	weights := make([]int64, len(lines))
 	for i, l := range lines {
+		_, lent := made[l.id]
+		if d, left := a.departures[l.member]; left && !d.at.After(v.at) && (d.at.Before(v.at) || !lent) {
+			continue
+		}
 		weights[i] = l.open - l.written - (l.advanced - l.lost)
 	}
 	v.divided = true

@@ -7,7 +7,7 @@ import (
 )
 
 // payable is a line of an incoming claim: what of it is open, and what of that is advanced, written off and lost.
-type payable struct{ id, claim, open, advanced, written, lost int64 }
+type payable struct{ id, claim, member, open, advanced, written, lost int64 }
 
 // checkLineAllocations: what of a claim is confirmed reaches its lines by largest remainder over what each is still
 // owed, payment after payment.
@@ -17,9 +17,9 @@ func (a *auditor) checkLineAllocations(ctx context.Context) error {
 	}
 	parts := open(ctx, a, "step", allSteps, (*step).fields)
 	owed := open(ctx, a, "payable", `
-		select l.id, l.claim, l.amount from claim_line l join claim c on c.id = l.claim
+		select l.id, l.claim, coalesce(l.member, 0), l.amount from claim_line l join claim c on c.id = l.claim
 		where c.direction = 'in' and c.state in ('accepted', 'confirmed') order by l.claim, l.payee collate "C"`,
-		func(l *payable) []any { return []any{&l.id, &l.claim, &l.open} })
+		func(l *payable) []any { return []any{&l.id, &l.claim, &l.member, &l.open} })
 	var mine []payable
 	for head := owed.head(); head != nil; head = owed.head() {
 		claim := head.claim

@@ -43,6 +43,9 @@ type auditor struct {
 	thingAt  map[int64]int32  // places in things, by id
 	thingIRI map[string]int32 // and by IRI
 
+	lowered    map[int64]reversal  // by the reservation that was lowered
+	departures map[int64]departure // by member
+
 	accounts          map[int64]*account
 	claims            map[int64]*claim
 	claimIRI          map[string]*claim
@@ -74,8 +77,8 @@ func Run(ctx context.Context, tx pgx.Tx, o Options) (*Report, error) {
 		name string
 		do   func(context.Context) error
 	}{
-		{"settings", a.readSettings}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
-		{"allocations", a.checkLineAllocations}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried},
+		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
+		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
 		{"books", a.checkBooks}, {"documents", a.checkDocuments},
 	} {
 		if err := step.do(ctx); err != nil {

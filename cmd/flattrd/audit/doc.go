@@ -9,11 +9,13 @@
 //
 //	member, thing, peer     who gives and receives, what was flattred, other instances
 //	deposit                 money arrived at the bank for a member
+//	reversal                an operator took a deposit back: from the giver's means, or as a loss
 //	reservation             what a member's budget holds back for a month
 //	flattr                  a member's click on a thing in a month, and how the payee's home answered
 //	payment                 a bank transfer from or to another instance, with allocations to claims; or a netting, whose
 //	                        allocations pay as much of both sides' claims
-//	withdrawal              money leaves by bank to a payee
+//	departure               how a member left, and whose the rest is
+//	withdrawal              money leaves by bank to a payee, or back to a giver
 //	document                a claim, payment or answer as its sender signed it, with an accounting key
 //
 // Everything else is derived from them, and this package derives it again:
@@ -26,6 +28,9 @@
 //	share_return            a share of a line that its payee's home refused, back to its giver, once
 //	line_allocation         what a received payment pays each line of a claim, by largest remainder
 //	settlement              a month's totals
+//	fee                     what the instance keeps of what a payee gets of a month, at its published rate
+//	donation                what no flattr took of a month's budgets, if its policy gives that to the cause; what a member
+//	                        who left has left
 //	transfer, transfer_key  one for each thing that moves money: (kind, ref, phase) names the row that it books
 //	account                 the sums of its transfers
 //

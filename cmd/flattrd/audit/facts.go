@@ -66,14 +66,15 @@ var kinds = []kind{
 		from write_off_line x left join write_off o on o.id = x.write_off where x.lost > 0 order by x.id`,
 		single("loss", "advance")},
 	{"advance_recovery", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), 0::bigint", "x.recovered"), single("advance", "loss")},
-	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(l.member, 0)",
+	{"allocation", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(x.member, 0)",
 		"case when l.id is not null and l.member is null then 0 else x.amount - x.repaid end"), // nobody's money stands in recovery
-		single("announced", "earned")},
+		func(a *auditor, f *fact) []entry { return single("announced", f.state)(a, f) }},
 	{"budget", "reservation", `
 		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
 		from reservation r left join (select distinct giver, period from flattr where state = 'accepted') f
 		  on f.giver = r.member and f.period = r.period order by r.id`,
 		budgetCalls},
+	{"chargeback", "reversal", reversals("chargeback"), ifAny(single("means", "bank"))},
 	{"claim", "claim", `
 		select id, 0::bigint, peer, amount, null::bigint, state, period, null::timestamptz, null::timestamptz
 		from claim where direction = 'out' and supersedes is null and not adopted order by id`,
@@ -81,18 +82,35 @@ var kinds = []kind{
 	{"deposit", "deposit", `
 		select id, 0::bigint, member, amount, null::bigint, '', '', created_at, null::timestamptz from deposit order by id`,
 		single("bank", "means")},
+	{"donation", "donation", `
+		select id, coalesce(member, 0), coalesce(cause, 0), amount, cause, source, coalesce(period, ''), created_at, null::timestamptz
+		from donation order by id`,
+		donationCalls},
 	{"earning", "earning", `
 		select id, 0::bigint, member, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from earning order by id`,
 		settled("clearing", "earned")},
+	{"fee", "fee", `
+		select f.id, f.member, 0::bigint, f.amount, null::bigint, '', case when f.earning is null then '' else f.period end,
+		  coalesce(y.answered_at, v.created_at), null::timestamptz
+		from fee f left join line_allocation x on x.id = f.allocation left join payment y on y.id = x.payment
+		left join line_advance w on w.id = f.advance left join advance v on v.id = w.advance order by f.id`,
+		ifAny(feeCalls)},
 	{"line", "claim_line", `
 		select l.id, c.peer, coalesce(l.member, c.peer), l.amount, null::bigint,
 		  case when l.member is null then 'recovery' else 'announced' end, '', c.answered_at, null::timestamptz
 		from claim_line l join claim c on c.id = l.claim
 		where c.direction = 'in' and c.state in ('accepted', 'confirmed') order by l.id`,
 		lineCalls},
+	{"loss", "reversal", `
+		select id, 0::bigint, 0::bigint, lost, null::bigint, '', '', created_at, null::timestamptz from reversal order by id`,
+		ifAny(single("loss", "bank"))},
 	{"netting", "payment", nettings, nettingCalls},
 	{"payment", "payment", outPayments, paymentCalls},
 	{"payment_short", "payment", outPayments, shortCalls},
+	{"payout", "withdrawal", `
+		select id, 0::bigint, 0::bigint, amount, null::bigint, state, source, created_at, decided_at
+		from withdrawal where source in ('cause', 'fee') order by id`,
+		func(a *auditor, f *fact) []entry { return withdrawalCalls(f.period)(a, f) }},
 	{"receipt", "payment", inPayments, receiptCalls},
 	{"receipt_excess", "payment", inPayments, excessCalls},
 	{"recovery", "claim", `
@@ -102,6 +120,9 @@ var kinds = []kind{
 		from claim c join claim_line l on l.claim = c.id and l.refused is not null
 		where c.direction = 'out' and c.adopted group by c.id order by 1`,
 		single("payable", "recovery")},
+	{"refund", "withdrawal", `
+		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal where source = 'means' order by id`,
+		withdrawalCalls("means")},
 	{"reinstatement", "line_allocation", fmt.Sprintf(linePayments, "coalesce(c.peer, 0), coalesce(l.member, 0)", "x.reinstated"),
 		single("receivable", "announced")},
 	{"repayment", "line_allocation", fmt.Sprintf(linePayments, "coalesce(l.member, 0), coalesce(c.peer, 0)", "x.repaid"),
@@ -110,9 +131,10 @@ var kinds = []kind{
 		select b.id, coalesce(c.peer, 0), b.giver, b.amount, null::bigint, '', '', b.created_at, null::timestamptz
 		from share_return b left join claim c on c.id = b.claim order by b.id`,
 		single("payable", "means")},
+	{"reversal", "reversal", reversals("mistake"), ifAny(single("means", "bank"))},
 	{"withdrawal", "withdrawal", `
-		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal order by id`,
-		withdrawalCalls},
+		select id, member, 0::bigint, amount, null::bigint, state, '', created_at, decided_at from withdrawal where source = 'earned' order by id`,
+		withdrawalCalls("earned")},
 	{"write_off", "write_off_line", `
 		select x.id, coalesce(l.member, 0), coalesce(o.peer, 0), x.amount, null::bigint, '', '', o.decided_at, null::timestamptz
 		from write_off_line x left join claim_line l on l.id = x.line left join write_off o on o.id = x.write_off order by x.id`,
@@ -123,7 +145,7 @@ var kinds = []kind{
 const (
 	// linePayments are allocations to lines, with owners of accounts and an amount to be filled in.
 	linePayments = `
-		select x.id, %[1]s, %[2]s, null::bigint, '', '', y.answered_at, null::timestamptz
+		select x.id, %[1]s, %[2]s, null::bigint, case when x.member is null then 'cause' else 'earned' end, '', y.answered_at, null::timestamptz
 		from line_allocation x left join claim_line l on l.id = x.line left join claim c on c.id = l.claim left join payment y on y.id = x.payment
 		where %[2]s > 0 and (l.id is null or l.member is not null) order by x.id`
 	outPayments = `
@@ -137,8 +159,15 @@ const (
 		from payment where method = 'netting' order by id`
 )
 
-// budgetCalls: a reservation is held back; released, it gives way to a larger one in the same month; settled, it
-// is given, if its giver had an accepted flattr, or rolls over.
+// reversals are those of a cause.
+func reversals(cause string) string {
+	return `
+		select v.id, coalesce(d.member, 0), 0::bigint, v.taken, null::bigint, '', '', v.created_at, null::timestamptz
+		from reversal v left join deposit d on d.id = v.deposit where v.cause = '` + cause + `' order by v.id`
+}
+
+// budgetCalls: a reservation is held back; released, it gives way to another in the same month; settled, it
+// is given, if its giver had an accepted flattr, else it rolls over, or goes to the cause if the month's policy is so.
 func budgetCalls(a *auditor, f *fact) []entry {
 	e := entry{phase: "pending", debit: "means", credit: "clearing", amount: f.amount, at: f.made, batch: f.period}
 	done := e
@@ -151,7 +180,7 @@ func budgetCalls(a *auditor, f *fact) []entry {
 		return []entry{e}
 	default:
 		done.phase, done.batch, done.at = "void", m.batch(), m.frozen
-		if f.received != nil && *f.received > 0 {
+		if f.received != nil && *f.received > 0 || m.unused == "cause" {
 			done.phase = "post"
 		}
 	}
@@ -225,17 +254,48 @@ func excessCalls(_ *auditor, f *fact) []entry {
 }
 
 // withdrawalCalls: a wish holds the money back; paid, it leaves by bank, refused, it is free again.
-func withdrawalCalls(_ *auditor, f *fact) []entry {
-	e := entry{phase: "pending", debit: "earned", credit: "bank", amount: f.amount, at: f.made}
-	done := e
-	done.at = f.decided
-	switch f.state {
-	case "paid":
-		done.phase = "post"
-	case "refused":
-		done.phase = "void"
-	default:
-		return []entry{e}
+func withdrawalCalls(from string) func(*auditor, *fact) []entry {
+	return func(_ *auditor, f *fact) []entry {
+		e := entry{phase: "pending", debit: from, credit: "bank", amount: f.amount, at: f.made}
+		done := e
+		done.at = f.decided
+		switch f.state {
+		case "paid":
+			done.phase = "post"
+		case "refused":
+			done.phase = "void"
+		default:
+			return []entry{e}
+		}
+		return []entry{e, done}
 	}
-	return []entry{e, done}
+}
+
+// donationCalls: a month's unused budgets go to the cause in its settlement, what somebody left at once.
+func donationCalls(a *auditor, f *fact) []entry {
+	if f.state == "unused" {
+		return settled("clearing", "cause")(a, f)
+	}
+	if f.received != nil {
+		return single(f.state, "earned")(a, f)
+	}
+	return single(f.state, "cause")(a, f)
+}
+
+// feeCalls: the fee of an earning is taken in its month's settlement, that of a payment's part with it.
+func feeCalls(a *auditor, f *fact) []entry {
+	if f.period != "" {
+		return settled("earned", "fee")(a, f)
+	}
+	return single("earned", "fee")(a, f)
+}
+
+// ifAny: a part of nothing calls for nothing.
+func ifAny(calls func(*auditor, *fact) []entry) func(*auditor, *fact) []entry {
+	return func(a *auditor, f *fact) []entry {
+		if f.amount == 0 {
+			return nil
+		}
+		return calls(a, f)
+	}
 }

@@ -15,18 +15,12 @@ func (g *giver) live() *reservation {
 	return nil
 }
 
-// checkGiver: a giver is a member, and a released reservation made way for a larger one.
+// checkGiver: a giver is a member, and released reservations made way for others.
 func (a *auditor) checkGiver(m *month, g *giver) {
 	if _, ok := a.members[g.id]; !ok {
 		a.find(Finding{Table: "member", Key: fmt.Sprint(g.id), Expected: "a member", Found: "none", Why: "gives in " + m.period})
 	}
-	live := g.live()
-	for _, r := range g.reserved {
-		if r.state == "released" && (live == nil || live.amount <= r.amount) {
-			a.find(Finding{Table: "reservation", Key: fmt.Sprint(r.id), Column: "state", Expected: "reserved", Found: r.state,
-				Why: fmt.Sprintf("no larger one of member %d took its place", g.id)})
-		}
-	}
+	a.checkPlaces(g)
 	for _, c := range g.clicks {
 		a.checkClick(m, g, c)
 	}

@@ -60,7 +60,10 @@ func (a *auditor) checkMonths(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.checkSettlements(ctx)
+	if err := a.checkSettlements(ctx); err != nil {
+		return err
+	}
+	return a.checkDonations(ctx)
 }
 
 // checkStray finds what is of no month. A foreign key forbids it for most tables, and for shares nothing does.
