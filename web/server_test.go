@@ -47,12 +47,22 @@ func (s *scene) concrete(pattern string) string {
 	pattern = strings.ReplaceAll(pattern, "{format:csv|json}", "csv")
 	for _, v := range [][2]string{{"/@", "alice"}, {"/f/", s.own.ID}, {"/months/", "2026-11"}, {"/earned/", "2026-11"},
 		{"/totals/", "2026-11"}, {"/buttons/", s.own.ID}, {"/static/", s.a.Site.assets.names["app.css"]},
-		{"/admin/months/", "2026-11"}, {"/admin/", "1"}} {
+		{"/admin/months/", "2026-11"}, {"/admin/peers/{", s.aPeer()}, {"/admin/", "1"}} {
 		if strings.HasPrefix(pattern, v[0]) {
 			return pathVariable.ReplaceAllString(pattern, v[1])
 		}
 	}
 	return pattern
+}
+
+// aPeer is a host with which a has to do.
+func (s *scene) aPeer() string {
+	s.t.Helper()
+	all, err := s.a.PeerPositions(context.Background())
+	if err != nil || len(all) == 0 {
+		s.t.Fatalf("a has no peer: %v", err)
+	}
+	return url.PathEscape(all[0].Host)
 }
 
 // digest is the state of a's books.
