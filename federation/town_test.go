@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fedflattr/flattrd/federation"
 	"github.com/fedflattr/flattrd/federation/federationtest"
@@ -146,4 +147,13 @@ func rsaKeyOf(t testing.TB, actor string) signature.PrivateKey {
 		t.Fatal(err)
 	}
 	return key
+}
+
+// date is a time in the winter of 2026.
+func date(month time.Month, day, hour int) time.Time {
+	year := 2026
+	if month == time.January {
+		year = 2027
+	}
+	return time.Date(year, month, day, hour, 0, 0, 0, time.UTC)
 }

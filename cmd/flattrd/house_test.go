@@ -39,10 +39,11 @@ var mayImport = map[string][]string{
 	"federation":           {"ledger", "ledger/pair", "federation/vocab", "federation/signature", "federation/guard"},
 	"federation/federationtest": {"ledger", "ledger/ledgertest", "federation", "federation/vocab",
 		"federation/signature", "federation/guard"},
-	"web":         {"ledger", "ledger/statement", "web/embed"},
-	"web/embed":   {},
-	"web/webtest": {},
-	"cmd/flattrd": {"*"},
+	"federation/histories": {"ledger", "ledger/pair", "ledger/ledgertest", "federation", "federation/federationtest"},
+	"web":                  {"ledger", "ledger/statement", "web/embed"},
+	"web/embed":            {},
+	"web/webtest":          {},
+	"cmd/flattrd":          {"*"},
 	// The auditor reads protocol and schema once more: it shares no code with whom it audits.
 	"cmd/flattrd/audit": {},
 }

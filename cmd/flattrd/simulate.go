@@ -15,13 +15,14 @@ import (
 
 // simulateCommand runs the protocol between instances in worlds that fail and lie, a seed each.
 type simulateCommand struct {
-	Seeds int     `default:"2000" help:"How many worlds."`
-	From  uint64  `default:"0" help:"The first seed."`
-	Seed  *uint64 `help:"Run this one only."`
-	Trace bool    `help:"With --seed: print all that happens."`
-	Hosts int     `default:"0" help:"Instances in each world, 2 to 5. Default: by seed."`
-	Plant string  `placeholder:"NAME" help:"Plant a bug, or all in turn, in a build with -tags planted: a seed must find it."`
-	JSON  bool    `name:"json" help:"Print one JSON document."`
+	Seeds    int     `default:"2000" help:"How many worlds."`
+	From     uint64  `default:"0" help:"The first seed."`
+	Seed     *uint64 `help:"Run this one only."`
+	Trace    bool    `help:"With --seed: print all that happens."`
+	Hosts    int     `default:"0" help:"Instances in each world, 2 to 5. Default: by seed."`
+	Plant    string  `placeholder:"NAME" help:"Plant a bug, or all in turn, in a build with -tags planted: a seed must find it."`
+	Postgres bool    `help:"Whole instances on a real database, in a build with -tags simulation."`
+	JSON     bool    `name:"json" help:"Print one JSON document."`
 }
 
 // Run prints what became of the worlds; the exit status tells whether a rule was broken or, with a planted bug,
@@ -29,6 +30,9 @@ type simulateCommand struct {
 func (c simulateCommand) Run(ctx context.Context) error {
 	if c.Hosts != 0 && (c.Hosts < 2 || c.Hosts > 5) || c.Seeds < 1 {
 		return fmt.Errorf("hosts are 2 to 5, seeds at least 1")
+	}
+	if c.Postgres {
+		return c.postgres(ctx)
 	}
 	switch {
 	case c.Plant == "all":

@@ -1,14 +1,12 @@
-package federation_test
+package histories
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,34 +15,19 @@ import (
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
-var restores = flag.Int("restores", 20, "how many seeded histories TestRestores plays")
+// Pairs counts how pairs of instances ended.
+type Pairs struct{ Agreed, Frozen, Held int64 }
 
-// TestRestores plays seeded histories in which an instance is put back to a backup that is up to three days old,
-// at a moment that is drawn, in rough weather. When everything is quiet again, each pair of instances has the same
-// documents on record and owes each other the same, or one of them visibly holds or has frozen the other: never
-// do they differ in silence. The books of all are in order. 200 of them:
-//
-//	go test ./federation -run TestRestores -restores 200 -timeout 1h
-func TestRestores(t *testing.T) {
-	var agreed, frozen, held atomic.Int64
-	t.Cleanup(func() {
-		t.Logf("pairs: %d agree, %d are frozen, %d held", agreed.Load(), frozen.Load(), held.Load())
-		if agreed.Load() < 2*(frozen.Load()+held.Load()) {
-			t.Error("agreement should be the rule")
-		}
-	})
-	for n := range *restores {
-		seed := *firstSeed + uint64(n)
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			weather := rough(seed)
-			weather.Repeat, weather.Restores = 2, true
-			s := setStage(t, newPlan(seed), weather)
-			defer s.Close()
-			s.playRestored(newPlan(seed))
-			s.agree(&agreed, &frozen, &held)
-		})
-	}
+// Restored plays the history of a seed in rough weather, in which an instance is put back to a backup that is up to
+// three days old, and tells how the pairs ended. A pair that differs in silence fails t.
+func Restored(t testing.TB, seed uint64) Pairs {
+	t.Helper()
+	weather := rough(seed)
+	weather.Repeat, weather.Restores = 2, true
+	s := setStage(t, newPlan(seed), weather)
+	defer s.Close()
+	s.playRestored(newPlan(seed))
+	return s.agree()
 }
 
 // playRestored plays a plan with a backup and its restore.
@@ -125,7 +108,7 @@ func (s *stage) settleDown() {
 }
 
 // agree holds each pair to the same records and balance, or to a freeze or hold that can be seen.
-func (s *stage) agree(agreed, frozen, held *atomic.Int64) {
+func (s *stage) agree() (pairs Pairs) {
 	s.t.Helper()
 	ctx, all := context.Background(), s.Instances()
 	for i, a := range all {
@@ -137,19 +120,20 @@ func (s *stage) agree(agreed, frozen, held *atomic.Int64) {
 			case err != nil || err2 != nil:
 				s.t.Errorf("%s and %s: %v, %v", a.Name, b.Name, err, err2)
 			case ofB.FrozenAt != nil || ofA.FrozenAt != nil:
-				frozen.Add(1)
+				pairs.Frozen++
 				s.t.Logf("%s and %s: frozen: %q, %q", a.Name, b.Name, ofB.FrozenReason, ofA.FrozenReason)
 			case ofB.HeldAt != nil || ofA.HeldAt != nil:
-				held.Add(1)
+				pairs.Held++
 				s.t.Logf("%s and %s: held: %v, %v", a.Name, b.Name, ofB.HeldAt, ofA.HeldAt)
 			default:
-				agreed.Add(1)
+				pairs.Agreed++
 				if diff := differ(mine, theirs); diff != "" {
 					s.t.Errorf("%s and %s differ in silence: %s\nundelivered: %s", a.Name, b.Name, diff, strings.Join(s.Network.Undelivered(), "\n"))
 				}
 			}
 		}
 	}
+	return pairs
 }
 
 // differ says how two sides' readings of the same pair differ.

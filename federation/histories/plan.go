@@ -1,4 +1,8 @@
-package federation_test
+// Package histories plays seeded months between three instances, each on a PostgreSQL database of its own, over real
+// HTTP on a network that loses, doubles, delays and reorders: twice, to see that the weather changes nothing, or with a
+// backup that is put back, to see that nobody differs in silence. The tests play some; flattrd simulate --postgres
+// plays as many as one likes.
+package histories
 
 import (
 	"cmp"
