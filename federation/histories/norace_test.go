@@ -2,5 +2,8 @@
 
 package histories
 
-// suiteHistories is how many histories the suite plays.
-const suiteHistories = 100
+// How many seeds the suite plays in two weathers, and with a backup that is put back: a hundred in all.
+const (
+	suiteHistories = 70
+	suiteRestores  = 30
+)

@@ -2,5 +2,8 @@
 
 package histories
 
-// suiteHistories is how many histories the suite plays; the race detector makes each ten times as long.
-const suiteHistories = 15
+// The same with the race detector, which makes each ten times as long.
+const (
+	suiteHistories = 12
+	suiteRestores  = 4
+)
