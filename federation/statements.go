@@ -22,6 +22,10 @@ func (s *Server) writeStatement(ctx context.Context, m ledger.Message) (l letter
 	if err != nil {
 		return l, err
 	}
+	key, err := s.moneyKey(ctx) // before the transaction that makes the statement: it takes a connection
+	if err != nil {
+		return l, err
+	}
 	_, inReplyTo, _ := strings.Cut(m.Key, " ")
 	id := s.inst.BaseURL + "/statements/" + p.Host + "/" + uuid.NewString()
 	err = s.ledger.State(ctx, p.Host, id, inReplyTo, func(st ledger.Statement) error {
@@ -32,7 +36,7 @@ func (s *Server) writeStatement(ctx context.Context, m ledger.Message) (l letter
 		}
 		plain, err := vocab.RenderStatement(v)
 		if err == nil {
-			l, err = s.sealed(ctx, p, plain)
+			l, err = s.sealed(p, key, plain)
 		}
 		return err
 	})
@@ -40,13 +44,9 @@ func (s *Server) writeStatement(ctx context.Context, m ledger.Message) (l letter
 }
 
 // sealed makes the letter of a document that isn't kept, with a proof of this moment.
-func (s *Server) sealed(ctx context.Context, p ledger.Peer, plain []byte) (letter, error) {
+func (s *Server) sealed(p ledger.Peer, key signature.PrivateKey, plain []byte) (letter, error) {
 	if p.KeyHeldAt != nil {
 		return letter{}, fmt.Errorf("%s: %w", p.Host, errKeyHeld)
-	}
-	key, err := s.moneyKey(ctx)
-	if err != nil {
-		return letter{}, err
 	}
 	body, err := signature.Prove(plain, key, s.ledger.Now())
 	return letter{body: body, inbox: p.Inbox, as: rsaKey(s.inst.ActorIRI())}, err
@@ -111,11 +111,15 @@ func (s *Server) writeReturn(ctx context.Context, m ledger.Message) (letter, err
 	if v.Answer, err = s.returnable(ctx, m.Key+"#answer"); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return letter{}, err
 	}
+	key, err := s.moneyKey(ctx)
+	if err != nil {
+		return letter{}, err
+	}
 	plain, err := vocab.RenderReturn(v)
 	if err != nil {
 		return letter{}, err
 	}
-	return s.sealed(ctx, p, plain)
+	return s.sealed(p, key, plain)
 }
 
 // returnable is a kept document, and if we have made it, with a proof by our present key: an old one's is taken of what
