@@ -30,7 +30,7 @@ func TestMyMonth(t *testing.T) {
 		{"alice", "", "open", 1_000_000, 1_000_000, 3_125_000, 2, 0, 0},
 		{"axel", "2026-11", "settled", 3_000_000, 3_000_000, 0, 0, 3_000_000, 0},
 		{"dora", "2026-11", "settled", 800_000, 800_000, 800_000, 4, 0, 400_000},
-		{"odd", "2026-11", "settled", 1_000_000, 1_000_000, 0, 3, 0, 0},
+		{"odd", "2026-11", "settled", 0, 1_000_000, 0, 3, 0, 0}, // has left since
 		{"poor", "", "open", 0, 0, 0, 0, 0, 0},
 	} {
 		v, err := m.A.MyMonth(ctx, named(t, m.A, c.name).ID, c.period)
