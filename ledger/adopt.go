@@ -216,6 +216,9 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 // sign for any peer waits until the others have shown what they have of us.
 func (tx *Tx) restored(ctx context.Context, p Peer) error {
 	tx.l.log.ErrorContext(ctx, "instance.restored", "code", "instance.restored", "instance", tx.l.inst.Host, "peer", p.Host)
+	if _, err := tx.Exec(ctx, `update instance set restored_at = coalesce(restored_at, $1) where id = 1`, tx.at); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `
 		insert into standing (peer, held_at) values ($1, $2)
 		on conflict (peer) do update set held_at = coalesce(standing.held_at, $2)`, p.ID, tx.at); err != nil {

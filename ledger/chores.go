@@ -12,6 +12,7 @@ type Chores struct {
 	Left        int64 // money of members who left and whose payment was refused
 	Held        int64 // peers whose key has changed without proof
 	WriteOffs   int64 // proposed, which wait for another operator
+	Restored    int64 // 1: the books were put back and aren't compared with the bank
 	Due         int64 `db:"-"` // peers to whom a payment can be prepared
 	Alarms      int64 `db:"-"` // peers whose advance limit is nearly used up
 }
@@ -27,6 +28,7 @@ func (l *Ledger) Chores(ctx context.Context) (Chores, error) {
 		  (select count(*) from payment where state = 'announced') as announced,
 		  (select count(*) from peer where key_confirmed_at is null and accounting_key <> '') as unmet,
 		  (select count(*) from peer where frozen_at is not null) as frozen,
+		  (select count(*) from instance where restored_at is not null) as restored,
 		  (select count(*) from peer where key_held_at is not null) as held,
 		  (select count(*) from write_off where state = 'proposed') as write_offs,
 		  (select count(distinct x.member) from (`+leftQuery+`) x where x.free >= 10000) as left`))

@@ -100,6 +100,9 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if p.KeyHeldAt != nil {
 			return refused("host", "key-held")
 		}
+		if err := tx.bankFirst(ctx, "host"); err != nil {
+			return err
+		}
 		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
 			return err
 		}

@@ -14,13 +14,15 @@ import (
 
 // restore plays what follows when a database was lost: the ledger is told what a peer kept.
 func (s *scene) restore(w []string) error {
-	ctx, i, peer := context.Background(), s.post[w[1]], w[2]
+	ctx, i, peer := context.Background(), s.post[w[1]], w[min(2, len(w)-1)]
 	switch w[0] {
 	case "restart": // after the peer was heard at least once
 		if _, err := i.ReceiveStatement(ctx, peer, pair.Statement{ID: "https://" + peer + "/statements/1", Sequence: 1}, nil); err != nil {
 			return err
 		}
 		return i.Started(ctx)
+	case "reconciled":
+		return i.BankCompared(ctx, i.Op.ID)
 	case "compared":
 		theirs := pair.Statement{ID: "https://" + peer + "/statements/2", Sequence: 2, InReplyTo: i.Instance().BaseURL + "/statements/1"}
 		if err := i.State(ctx, peer, theirs.InReplyTo, "", func(ours ledger.Statement) error {

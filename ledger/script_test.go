@@ -162,7 +162,7 @@ func (s *scene) line(w []string) (string, error) {
 		return s.withdrawal(w)
 	case "limit":
 		return "", s.limit(s.post[w[1]], w[2], s.money(w[3]))
-	case "restart", "compared", "returned":
+	case "restart", "compared", "returned", "reconciled":
 		return "", s.restore(w)
 	case "threshold":
 		return "", s.post[w[1]].SetThreshold(ctx, s.post[w[1]].Op.ID, w[2], s.money(w[3]))

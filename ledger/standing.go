@@ -165,10 +165,11 @@ func (l *Ledger) Started(ctx context.Context) error {
 	})
 }
 
-// Restored holds everything that would be signed for any peer: to call on a database that was put back, before an
-// instance starts on it.
+// Restored holds everything that would be signed for any peer, and all that the bank would pay: to call on a database
+// that was put back, before an instance starts on it.
 func (l *Ledger) Restored(ctx context.Context) error {
 	_, err := l.pool.Exec(ctx, `
+		with marked as (update instance set restored_at = coalesce(restored_at, $1) where id = 1)
 		insert into standing as s (peer, held_at) select id, $1 from peer
 		on conflict (peer) do update set held_at = coalesce(s.held_at, $1)`, l.Now())
 	return err

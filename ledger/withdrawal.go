@@ -191,6 +191,11 @@ func (l *Ledger) decideWithdrawal(ctx context.Context, operator, id int64, state
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
+		if state == "paid" {
+			if err := tx.bankFirst(ctx, "withdrawal"); err != nil {
+				return err
+			}
+		}
 		w, err := row[Withdrawal](tx.Query(ctx, withdrawalQuery+` where w.id = $1 for no key update of w`, id))
 		switch {
 		case err != nil:

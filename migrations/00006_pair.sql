@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Since when the books are known to be a backup that was put back, until an operator has compared them with the bank.
+alter table instance add column restored_at timestamptz;
+
 -- owner: ledger
 -- How far we and a peer have talked by statements (protocol §9).
 create table standing (

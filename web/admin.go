@@ -16,6 +16,14 @@ func (s *Site) admin(w http.ResponseWriter, r *http.Request, v visit) error {
 	return s.show(w, r, v, "admin", todo)
 }
 
+// bankCompared lets payouts and payments go on after a backup was put back.
+func (s *Site) bankCompared(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := s.ledger.BankCompared(r.Context(), v.member.ID); err != nil {
+		return err
+	}
+	return s.done(w, r, "/admin", "notice.bank-compared")
+}
+
 // id is the number in an operator's path.
 func id(r *http.Request) (int64, error) {
 	n, err := strconv.ParseInt(param(r, "id"), 10, 64)

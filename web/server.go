@@ -98,6 +98,7 @@ func (s *Site) routes() []route {
 func (s *Site) adminRoutes() []route {
 	return []route{
 		get("/admin", operator, pageFrame, s.admin),
+		post("/admin/bank", operator, pageFrame, s.bankCompared),
 		get("/admin/invites", operator, pageFrame, s.invites),
 		post("/admin/invites", operator, pageFrame, s.createInvite),
 		get("/admin/funds", operator, pageFrame, s.funds),

@@ -81,6 +81,9 @@ func (s *stage) attempt(st step) {
 	if st.op == "lull" {
 		return
 	}
+	if i := s.of(st.who); s.restored && (st.op == "pay" || st.op == "withdraw") {
+		_ = i.BankCompared(context.Background(), i.Op.ID) // refused where nothing was put back
+	}
 	_, err := s.act(context.Background(), st)
 	for _, expected := range []error{nil, ledger.ErrRefused, ledger.ErrNotFound, ledger.ErrFunds, ledger.ErrConflict} {
 		if errors.Is(err, expected) {

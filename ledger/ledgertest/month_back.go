@@ -54,6 +54,7 @@ func (m *Months) refunds(handle string, by int64) {
 // payouts of what idle's budgets gave to the cause of c.example: one paid, one refused, one open.
 func (m *Months) payouts() {
 	ctx, c := context.Background(), m.C
+	m.must(c.BankCompared(ctx, c.Op.ID))
 	for n, amount := range []int64{20, 15, 10} {
 		w, err := c.RequestPayoutOnce(ctx, c.Op.ID, ledger.OfCause, cents(amount), "DE75512108001245126199", rand.Text())
 		m.must(err)

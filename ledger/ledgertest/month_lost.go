@@ -114,6 +114,7 @@ func (m *Months) nettings() {
 	m.must(m.C.ReceiveClaim(ctx, o))
 	m.later()
 	m.net(func(ledger.Payment) int64 { return 0 })
+	m.must(m.C.BankCompared(ctx, m.C.Op.ID))
 	m.order(m.C, keeper)
 	n := m.keepersNotice(cents(10), "netting")
 	n.Allocations = append(n.Allocations, ledger.NoticedAllocation{Claim: o.IRI, Amount: cents(10)})
