@@ -282,11 +282,9 @@ func (s *shallow) tick(month time.Month, day, hour int) {
 	s.must(s.b.Tick(context.Background()))
 }
 
-// leave closes an account at once: both have given, and a claim of theirs is still unanswered, so that
-// the page would make them wait.
-func (s *shallow) leave(ctx context.Context, pool *pgxpool.Pool, m ledger.Member) {
-	_, err := pool.Exec(ctx, `update member set deleted_at = $2, password_hash = '', budget = 0 where id = $1`, m.ID, s.w.Clock.Now())
-	s.must(err)
+// leave closes an account; what it holds goes to the cause.
+func (s *shallow) leave(ctx context.Context, l *ledger.Ledger, m ledger.Member) {
+	s.must(l.Leave(ctx, m.ID, ledger.Leaving{Give: true}))
 }
 
 // claims: each offers the other two lines, one of which is refused, because its payee has left. What
@@ -298,8 +296,8 @@ func (s *shallow) claims() {
 	s.answer()
 	s.click(s.b, s.fed, s.bob, s.thing["alice"])
 	s.tick(time.December, 2, 1)
-	s.leave(ctx, s.a.Pool, s.carol)
-	s.leave(ctx, s.pool, s.gone)
+	s.leave(ctx, s.a.Ledger, s.carol)
+	s.leave(ctx, s.b, s.gone)
 	s.tell("Offer with a line to refuse")
 	s.answer()
 	s.tell("Reject of a claim, and an Offer that supersedes")

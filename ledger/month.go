@@ -138,6 +138,7 @@ func (l *Ledger) closeMonth(ctx context.Context, period string) error {
 		case tx.at.Before(PeriodEnd(period)):
 			return fmt.Errorf("%w: %s isn't over", ErrClosed, period)
 		}
+		tx.at = l.Now() // whoever was let in before has an earlier time than the close
 		failpoint("close.locked")
 		next := NextPeriod(period)
 		if err := tx.turnMonth(ctx, period, next); err != nil {

@@ -24,20 +24,24 @@ type Statement struct {
 // State makes our next statement for a peer, the answer to its statement inReplyTo, or one that asks for an
 // answer. sign makes the document of it.
 func (l *Ledger) State(ctx context.Context, host, id, inReplyTo string, sign func(Statement) error) error {
-	return l.repeatable(ctx, func(tx *Tx) error {
-		p, err := tx.peerKnown(ctx, host)
-		if err != nil {
+	s := Statement{ID: id, InReplyTo: inReplyTo}
+	err := l.tx(ctx, func(tx *Tx) (err error) {
+		if s.Peer, err = tx.peerKnown(ctx, host); err != nil {
 			return err
 		}
-		s := Statement{ID: id, Peer: p, InReplyTo: inReplyTo, At: tx.at}
-		if err := tx.QueryRow(ctx, `
+		s.At = tx.at
+		return tx.QueryRow(ctx, `
 			insert into standing as s (peer, sent, asked, told_at) values ($1, 1, $2, $3)
 			on conflict (peer) do update set sent = s.sent + 1, told_at = $3,
 			  asked = case when $2 = '' then s.asked else $2 end
-			returning sent, seen`, p.ID, asks(s), tx.at).Scan(&s.Sequence, &s.Seen); err != nil {
-			return err
-		}
-		if s.Reading, err = tx.reading(ctx, p); err != nil {
+			returning sent, seen`, s.Peer.ID, asks(s), tx.at).Scan(&s.Sequence, &s.Seen)
+	})
+	if err != nil {
+		return err
+	}
+	// What is on record is read after the number is taken, so that who has a higher number knows as much.
+	return l.repeatable(ctx, func(tx *Tx) error {
+		if s.Reading, err = tx.reading(ctx, s.Peer); err != nil {
 			return err
 		}
 		return sign(s)
