@@ -20,6 +20,7 @@ import (
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
 // pageBytes bounds the lines of a body that we send, with room for all else: it stays under 64 kB
@@ -249,6 +250,8 @@ func (s *Server) fetchLines(ctx context.Context, offer string) (fetched int, err
 	var fault *ledger.ClaimFault
 	var form *vocab.Fault
 	switch {
+	case errors.As(err, &fault) && fault.Code == pair.Reconciling: // ours, and it passes
+		return fetched, err
 	case errors.As(err, &fault):
 	case errors.As(err, &form):
 		fault = &ledger.ClaimFault{Code: "malformed", Detail: form.Error()}

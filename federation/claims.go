@@ -211,7 +211,7 @@ func (s *Server) proven(ctx context.Context, id string, at time.Time, render fun
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.document1(ctx, id)
+	body, err := s.ownDocument(ctx, id)
 	if err == nil && signature.ProofMethod(body) == key.ID {
 		return body, nil
 	}
@@ -239,7 +239,14 @@ func (s *Server) proven(ctx context.Context, id string, at time.Time, render fun
 	if err != nil {
 		return nil, err
 	}
-	return s.document1(ctx, id)
+	return s.ownDocument(ctx, id)
+}
+
+// ownDocument is a kept document that we have made: a peer may have sent one with an id that is ours to give.
+func (s *Server) ownDocument(ctx context.Context, id string) ([]byte, error) {
+	var body string
+	err := s.pool.QueryRow(ctx, `select body from document where id = $1 and sent`, id).Scan(&body)
+	return []byte(body), err
 }
 
 // CanonicalLines are a claim's lines as its digest is over them.

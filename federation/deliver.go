@@ -36,8 +36,8 @@ type letter struct {
 
 // Deliver renders a message from its rows, signs it, posts it, and says what becomes of it.
 func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error) {
-	if held, err := s.holds(ctx, m); err != nil || held {
-		return Retry, cmp.Or(err, errHeld)
+	if held, err := s.heldFor(ctx, m); err != nil || held > 0 {
+		return Retry, cmp.Or(err, error(heldError(held)))
 	}
 	l, err := s.write1(ctx, m)
 	switch {
@@ -59,15 +59,22 @@ func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error)
 	return v, err
 }
 
-// errHeld: nothing new is signed for this peer yet (protocol §9, reconcile first).
-var errHeld = errors.New("held until statements are compared")
+// heldError: for so long nothing new is signed for this peer (protocol §9, reconcile first).
+type heldError time.Duration
 
-// holds tells whether a message waits until its peer has shown what it has of us.
-func (s *Server) holds(ctx context.Context, m ledger.Message) (bool, error) {
+func (heldError) Error() string { return "held until statements are compared" }
+
+// wait is when to look again: soon after a start, seldom where a peer doesn't answer for days.
+func (e heldError) wait() time.Duration {
+	return min(max(time.Duration(e)/10, 2*time.Second), time.Hour)
+}
+
+// heldFor tells for how long a message has been waiting for its peer to show what it has of us; 0: it doesn't.
+func (s *Server) heldFor(ctx context.Context, m ledger.Message) (time.Duration, error) {
 	if !movesMoney(m.Kind) || m.Kind == ledger.TellStatement || m.Kind == ledger.TellReturn {
-		return false, nil
+		return 0, nil
 	}
-	return s.ledger.Holds(ctx, m.To)
+	return s.ledger.HeldFor(ctx, m.To)
 }
 
 // errPointless: what the message was to say isn't so any more.

@@ -41,6 +41,7 @@ type Server struct {
 	large   chan []byte // buffers for large messages
 	lookups lookups     // what came of fetching others' keys
 	hosts   *hosts      // that are being told something, or don't answer
+	senders senders     // whose messages are being taken
 
 	queue func() (*Outbox, error) // for jobs of our own
 }

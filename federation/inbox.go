@@ -50,13 +50,22 @@ func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
 		m, err = s.authenticate(r, body)
 	}
 	var take receiver
+	var money bool
 	if err == nil {
-		take, err = s.receiver(m)
+		take, money, err = s.receiver(m)
 	}
 	if err == nil && take != nil && m.sender.fresh {
 		err = s.storeActor(r.Context(), m.sender) // only whose message we take: anybody may send anything
 	}
 	if err == nil && take != nil {
+		if money {
+			leave, ok := s.senders.enter(m.host)
+			if !ok {
+				s.refuse(w, r, refuse(http.StatusServiceUnavailable, "inbox.busy", "", "so many messages of yours are being taken"))
+				return
+			}
+			defer leave()
+		}
 		err = take(r.Context(), m)
 		for try := 1; ledger.GaveWay(err) && try < ledger.MaxTries; try++ {
 			err = take(r.Context(), m)
@@ -125,49 +134,49 @@ func (s *Server) identify(m *message) (err error) {
 // five functions of ours; a test measures that.
 type receiver func(ctx context.Context, m message) error
 
-// receiver is the one switch over what an activity means. What isn't for us has none: it is taken and
+// receiver is the one switch over what an activity means, and whether it is about money. What isn't for us has none: it is taken and
 // ignored, as servers expect of each other.
-func (s *Server) receiver(m message) (receiver, error) {
+func (s *Server) receiver(m message) (take receiver, money bool, err error) {
 	kind, err := m.Type()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	switch kind {
 	case "Like":
-		return s.receiveLike, nil
+		return s.receiveLike, false, nil
 	case "Undo":
-		return s.receiveUndo, nil
+		return s.receiveUndo, false, nil
 	case "Follow":
-		return s.receiveFollow, nil
+		return s.receiveFollow, false, nil
 	case "Offer":
-		return s.receiveOffer, nil
+		return s.receiveOffer, true, nil
 	case "Accept", "TentativeAccept", "Reject":
 		object, err := m.Ref("object")
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		case strings.HasPrefix(object, s.inst.FlattrIRI("")):
-			return s.receiveAnswer, nil
+			return s.receiveAnswer, false, nil
 		case strings.HasPrefix(object, s.inst.BaseURL+"/claims/"):
-			return s.receiveClaimAnswer, nil
+			return s.receiveClaimAnswer, true, nil
 		case strings.HasPrefix(object, s.inst.BaseURL+"/payments/"):
-			return s.receivePaymentAnswer, nil
+			return s.receivePaymentAnswer, true, nil
 		}
 	case "Create": // other people's publications, embedded or not, are none of our business
 		object, embedded, err := m.Embedded("object")
 		switch {
 		case err != nil || !embedded:
 		case object.Is(vocab.PaymentType):
-			return s.receivePayment, nil
+			return s.receivePayment, true, nil
 		case object.Is(vocab.StatementType):
-			return s.receiveStatement, nil
+			return s.receiveStatement, true, nil
 		}
 	case "Announce":
 		if m.Has(vocab.TermReturned) {
-			return s.receiveReturn, nil
+			return s.receiveReturn, true, nil
 		}
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 func (s *Server) receiveLike(ctx context.Context, m message) error {

@@ -149,9 +149,10 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) e
 	heard := errUnknown
 	defer func() { leave(heard) }()
 	v, err := w.s.Deliver(ctx, ledger.Message{Kind: job.Args.What, Key: job.Args.Key, To: job.Args.To})
-	if errors.Is(err, errHeld) {
+	var held heldError
+	if errors.As(err, &held) {
 		heard = nil
-		return river.JobSnooze(heldWait)
+		return river.JobSnooze(held.wait())
 	}
 	heard = err
 	switch v {
@@ -167,9 +168,6 @@ func (w *deliverWorker) Work(ctx context.Context, job *river.Job[deliverArgs]) e
 	}
 	return err
 }
-
-// heldWait is how often a message looks whether its peer is still held.
-const heldWait = 2 * time.Second
 
 // errUnknown: a delivery that panics says nothing about its host.
 var errUnknown = errors.New("unknown")

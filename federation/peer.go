@@ -53,6 +53,9 @@ func (s *Server) instanceOf(ctx context.Context, host string) (remote, error) {
 // moneySender proves a message about money: it comes from the peer's instance actor, is fresh, and
 // carries a proof by the pinned accounting key over the whole document.
 func (s *Server) moneySender(ctx context.Context, m message) (ledger.Peer, error) {
+	if strings.Contains(m.id, "#") { // a fragment names what is kept with a document: the answer to it
+		return ledger.Peer{}, refuse(http.StatusBadRequest, "peer.id", vocab.MalformedDocument, "an id about money has no fragment")
+	}
 	if err := m.signed.CheckAge(s.ledger.Now(), moneySkew); err != nil {
 		return ledger.Peer{}, err
 	}

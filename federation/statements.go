@@ -237,7 +237,9 @@ func (s *Server) takeBackClaim(ctx context.Context, r returned) error {
 	if back.Answer == nil && !r.ours {
 		return &ledger.ClaimFault{Code: "malformed", Detail: "an offer of yours comes back with our answer"}
 	}
-	if claim.Paged() {
+	if known, err := s.ledger.Claim(ctx, claim.ID); err == nil && known.LineCount > 0 {
+		back.Offer.Lines = nil // it is on record with its lines
+	} else if claim.Paged() {
 		if back.Offer.Lines, err = s.linesBack(ctx, r.peer, claim, r.ours); err != nil {
 			return err
 		}

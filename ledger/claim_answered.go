@@ -35,11 +35,11 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 	if err != nil {
 		return err
 	}
-	p, err := tx.peerKnown(ctx, a.Host)
-	if err != nil {
+	if err := tx.lockID(ctx, "claims for "+a.Host); err != nil {
 		return err
 	}
-	if err := tx.lockID(ctx, "claims for "+a.Host); err != nil {
+	p, err := tx.peerKnown(ctx, a.Host) // behind the lock: a hold may just have ended
+	if err != nil {
 		return err
 	}
 	c, lines, err := tx.answeredClaim(ctx, p, a.IRI)

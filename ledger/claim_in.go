@@ -44,12 +44,12 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 	if err != nil {
 		return err
 	}
-	p, err := tx.peer(ctx, o.Host)
-	if err != nil {
+	// One claim of a peer at a time: same ids and supersedings can't pass each other, and none passes a freeze.
+	if err := tx.lockID(ctx, "claims of "+o.Host); err != nil {
 		return err
 	}
-	// One claim of a peer at a time: same ids and supersedings can't pass each other.
-	if err := tx.lockID(ctx, "claims of "+o.Host); err != nil {
+	p, err := tx.peer(ctx, o.Host)
+	if err != nil {
 		return err
 	}
 	known, err := tx.known(ctx, p, o)

@@ -45,14 +45,14 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err != nil {
 		return err
 	}
-	p, err := tx.peer(ctx, n.Host)
-	if err != nil {
-		return err
-	}
 	for _, key := range []string{"claims of ", paymentsWith} {
 		if err := tx.lockID(ctx, key+n.Host); err != nil {
 			return err
 		}
+	}
+	p, err := tx.peer(ctx, n.Host)
+	if err != nil {
+		return err
 	}
 	known, err := tx.paymentOnRecord(ctx, p, n.IRI)
 	if err != nil {
@@ -119,6 +119,8 @@ func (l *Ledger) checkNotice(n PaymentNotice) error {
 		return &ClaimFault{Code: "malformed", Detail: "amount must be whole cents"}
 	case n.Currency != l.inst.Currency:
 		return &ClaimFault{Code: "unknown-currency", Detail: n.Currency}
+	case strings.Contains(n.IRI, "#"):
+		return &ClaimFault{Code: "malformed", Detail: "an id has no fragment"}
 	case n.Reference == "" || len(n.Reference) > 35 || n.Method == "" || n.PaidAt.IsZero():
 		return &ClaimFault{Code: "malformed", Detail: "reference, method or paidAt"}
 	}

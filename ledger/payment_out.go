@@ -33,6 +33,9 @@ func (l *Ledger) PaymentAnswered(ctx context.Context, a PaymentAnswer) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.lockID(ctx, paymentsWith+a.Host); err != nil {
+		return err
+	}
 	p, err := tx.peerKnown(ctx, a.Host)
 	if err != nil {
 		return err

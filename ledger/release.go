@@ -3,20 +3,25 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fedflattr/flattrd/ledger/pair"
 )
 
-// Holds tells whether nothing new may be signed for a peer just now.
-func (l *Ledger) Holds(ctx context.Context, host string) (held bool, err error) {
-	err = l.pool.QueryRow(ctx, `
-		select s.held_at is not null from standing s join peer p on p.id = s.peer where p.host = $1`, host).Scan(&held)
+// HeldFor is for how long nothing new may be signed for a peer already; 0: something may be.
+func (l *Ledger) HeldFor(ctx context.Context, host string) (time.Duration, error) {
+	var since *time.Time
+	err := l.pool.QueryRow(ctx, `
+		select s.held_at from standing s join peer p on p.id = s.peer where p.host = $1`, host).Scan(&since)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
-	return held, err
+	if err != nil || since == nil {
+		return 0, err
+	}
+	return max(l.Now().Sub(*since), time.Nanosecond), nil
 }
 
 // ReleasePeer ends a hold by an operator's word, with a note why, for a peer that doesn't answer any more. FieldError

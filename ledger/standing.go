@@ -56,6 +56,9 @@ func asks(s Statement) string {
 	return s.ID
 }
 
+// maxReturns is how much one statement makes us send.
+const maxReturns = 50
+
 // maxSequence bounds a peer's word on how many statements of ours it has seen.
 const maxSequence = 1 << 53
 
@@ -94,7 +97,7 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 			p.HeldAt = nil
 			h.Released, err = tx.release(ctx, p)
 		}
-		if h.Freeze != "" && p.FrozenAt == nil || h.Restored {
+		if h.Freeze != "" && p.FrozenAt == nil || h.Restored && p.HeldAt == nil {
 			tx.keep(theirs.ID, body, false) // evidence
 		}
 		return err
@@ -143,7 +146,7 @@ func (tx *Tx) compared(ctx context.Context, p Peer, ours Reading, c pair.Compari
 		c.Standing.Held); err != nil {
 		return err
 	}
-	for _, r := range c.Return {
+	for _, r := range c.Return[:min(len(c.Return), maxReturns)] { // the next statement brings the rest
 		tx.tell(Message{Kind: ours.tell(r), Key: r.ID, To: p.Host})
 	}
 	if c.Reply {

@@ -138,7 +138,7 @@ func (l *lane) persist(do func(context.Context) error) error {
 // reconciling tells of an instance that has just started: it compares statements before it signs anything new. What
 // is refused for another reason stays so until the run's time is over.
 func reconciling(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "422 Unprocessable Entity")
+	return err != nil && (strings.Contains(err.Error(), "422 Unprocessable Entity") || strings.Contains(err.Error(), "has no form for"))
 }
 
 func unanswered(err error) bool {

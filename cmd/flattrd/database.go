@@ -172,6 +172,10 @@ func (c *cluster) read(ctx context.Context, name string) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, dsn)
 }
 
+// connections is the most that an instance opens, unless its address says so itself (pool_max_conns): messages of one
+// peer wait for each other, and each holds one meanwhile.
+const connections = 24
+
 // pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.
 func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) {
 	dsn := c.admin
@@ -184,7 +188,14 @@ func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) 
 			return nil, err
 		}
 	}
-	pool, err := pgxpool.New(ctx, dsn)
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(dsn, "pool_max_conns") {
+		config.MaxConns = connections
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}

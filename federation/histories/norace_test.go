@@ -2,8 +2,8 @@
 
 package histories
 
-// How many seeds the suite plays in two weathers, and with a backup that is put back: a hundred in all.
+// How many seeds the suite plays in two weathers, and with a backup that is put back.
 const (
-	suiteHistories = 70
-	suiteRestores  = 30
+	suiteHistories = 55
+	suiteRestores  = 25
 )

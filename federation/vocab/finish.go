@@ -87,13 +87,17 @@ func pointing(term string) map[string]any { return map[string]any{"@id": term, "
 
 // finish makes an object a document: its context, and the bytes.
 func finish(members map[string]any, context any) ([]byte, error) {
+	return finishWithin(members, context, MaxSent)
+}
+
+func finishWithin(members map[string]any, context any, most int) ([]byte, error) {
 	members["@context"] = context
 	raw, err := marshal(members)
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > MaxSent {
-		return nil, &Fault{Code: CodeSize, Rule: fmt.Sprintf("at most %d bytes in what we send", MaxSent)}
+	if len(raw) > most {
+		return nil, &Fault{Code: CodeSize, Rule: fmt.Sprintf("at most %d bytes in what we send", most)}
 	}
 	return raw, nil
 }

@@ -11,6 +11,9 @@ import (
 // maxRecords bounds a statement: 13 months with a peer are a few dozen documents.
 const maxRecords = 2_000
 
+// maxStatement is the largest statement in bytes: only peers read them, and they take as much.
+const maxStatement = MaxBytes - 4096 // with room for the proof
+
 // A Statement tells a peer daily what its sender has on record between the two (protocol §9): every signed claim
 // and payment of the last months with the digests of its content and of the answer's. It is valid only with a
 // proof by the sender's accounting key.
@@ -72,8 +75,12 @@ func RenderStatement(s Statement) ([]byte, error) {
 		object["inReplyTo"] = s.InReplyTo
 	}
 	create := streams.NewActivityStreamsCreate()
-	return compose(create, s.ID).by(create, s.Actor).addressed([]string{s.To}, nil).
-		published(s.Published).set("object", object).render(statementContext)
+	members, err := compose(create, s.ID).by(create, s.Actor).addressed([]string{s.To}, nil).
+		published(s.Published).set("object", object).members()
+	if err != nil {
+		return nil, err
+	}
+	return finishWithin(members, statementContext, maxStatement)
 }
 
 // ParseStatement reads a statement. Errors are *Fault.
