@@ -59,7 +59,7 @@ func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil && take != nil {
 		if money {
-			leave, ok := s.senders.enter(m.host)
+			leave, ok := s.senders.enter(r.Context(), m.host)
 			if !ok {
 				s.refuse(w, r, refuse(http.StatusServiceUnavailable, "inbox.busy", "", "so many messages of yours are being taken"))
 				return
