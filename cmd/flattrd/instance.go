@@ -96,9 +96,12 @@ func (i *instance) work(ctx context.Context) error {
 }
 
 // workOr works, and cancels the context with the reason if it can't: an instance that takes clicks and
-// delivers nothing must not look alive.
+// delivers nothing must not look alive. Being stopped while it still starts is no failure.
 func (i *instance) workOr(ctx context.Context, cancel context.CancelCauseFunc) error {
 	err := i.work(ctx)
+	if ctx.Err() != nil {
+		return unlessDone(err)
+	}
 	if err != nil {
 		cancel(fmt.Errorf("%s: %w", i.ledger.Instance().Host, err))
 	}
