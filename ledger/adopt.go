@@ -51,7 +51,7 @@ func (l *Ledger) AdoptClaim(ctx context.Context, r ReturnedClaim) error {
 // adoptOffer takes an offer of ours back, and the peer's answer to it.
 func (tx *Tx) adoptOffer(ctx context.Context, w *decided, known pair.Known, offer pair.Offer, r ReturnedClaim) (d pair.Decision, err error) {
 	for _, line := range r.Offer.Lines {
-		w.lines = append(w.lines, ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()})
+		w.lines = append(w.lines, ClaimLine{Payee: line.Payee, Split: line.stored(), Amount: line.Amount, Things: line.thingsJSON()})
 	}
 	if known.Claim != nil {
 		if err := tx.fill(ctx, known.Claim); err != nil {

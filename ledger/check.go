@@ -50,7 +50,7 @@ func (l *Ledger) check(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
 			found = append(found, Violation{Invariant: q.code, Row: b.Row})
 		}
 	}
-	for _, f := range []func(context.Context, pgx.Tx) ([]Violation, error){l.checkShares, l.checkLines} {
+	for _, f := range []func(context.Context, pgx.Tx) ([]Violation, error){l.checkShares, l.checkParts, l.checkLines} {
 		broken, err := f(ctx, tx)
 		if err != nil {
 			return nil, err
@@ -109,6 +109,7 @@ type storedLine struct {
 	Digest string
 	Line   *int64
 	Payee  *string
+	Split  *int32
 	Amount *int64
 	Things []byte
 }
@@ -116,7 +117,7 @@ type storedLine struct {
 // checkLines computes every claim's digest again.
 func (l *Ledger) checkLines(ctx context.Context, tx pgx.Tx) ([]Violation, error) {
 	all, err := rows[storedLine](tx.Query(ctx, `
-		select c.id as claim, c.digest, l.id as line, l.payee, l.amount, l.things
+		select c.id as claim, c.digest, l.id as line, l.payee, l.split, l.amount, l.things
 		from claim c left join claim_line l on l.claim = c.id
 		where c.line_count > 0 or c.digest <> '' or l.id is not null
 		order by c.id, l.payee collate "C"`))
@@ -141,11 +142,11 @@ func digestStored(stored []storedLine) (digest, names string) {
 			continue
 		}
 		named = append(named, fmt.Sprintf("claim_line %d", *s.Line))
-		things, err := readThings(s.Things)
+		line, err := ClaimLine{Payee: *s.Payee, Split: s.Split, Amount: *s.Amount, Things: s.Things}.line()
 		if err != nil {
 			return err.Error(), strings.Join(named, ", ")
 		}
-		lines = append(lines, Line{Payee: *s.Payee, Amount: *s.Amount, Things: things})
+		lines = append(lines, line)
 	}
 	digest, err := LinesDigest(lines)
 	if err != nil {

@@ -3,14 +3,16 @@ package ledger
 // claimInvariants: claims, their lines, shares and answers agree.
 var claimInvariants = []invariant{
 	{"return-share", `
-		with x as (` + lineShares + ` where l.refused is not null)
+		with x as (` + lineShares + ` and l.refused is not null)
 		select format('share_return %s of claim %s', b.id, b.claim) as row from share_return b
 		left join x on x.claim = b.claim and x.giver = b.giver and x.thing = b.thing and x.period = b.period
+		  and x.part is not distinct from b.part
 		where x.amount is distinct from b.amount
 		union all
 		select format('share %s/%s/%s of the refused claim_line %s isn''t returned', x.giver, x.thing, x.period, x.line) from x
 		where x.amount > 0 and not exists (
-		  select from share_return b where b.giver = x.giver and b.thing = x.thing and b.period = x.period)`},
+		  select from share_return b where b.giver = x.giver and b.thing = x.thing and b.period = x.period
+		    and b.part is not distinct from x.part)`},
 	{"claim-lines", `
 		select format('claim %s: its lines (' || coalesce(l.names, 'no claim_line') || ') add up to %s (%s lines)', c.id, coalesce(l.sum, 0), coalesce(l.n, 0)) as row
 		from claim c left join (select claim, sum(amount) as sum, count(*) as n,
@@ -25,7 +27,7 @@ var claimInvariants = []invariant{
 		union all
 		select format('claim_line %s has no claim', l.id) from claim_line l where not exists (select from claim c where c.id = l.claim)`},
 	{"claim-shares", `
-		with x as (` + lineShares + ` where c.supersedes is null)
+		with x as (` + lineShares + ` and c.supersedes is null)
 		select format('claim_line %s of claim %s, payee %s: ', l.id, l.claim, l.payee) || coalesce(x.names, 'no share') as row
 		from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and c.supersedes is null and not c.adopted
 		left join (select line, sum(amount) as amount, string_agg(format('share %s/%s/%s', giver, thing, period), ', ' order by giver, thing) as names
@@ -34,9 +36,16 @@ var claimInvariants = []invariant{
 		union all
 		select format('share %s/%s/%s of another instance''s payee is in no claim, or in two', s.giver, s.thing, s.period)
 		from share s join thing t on t.id = s.thing
-		left join (select giver, thing, period, count(*) as n from x group by giver, thing, period) x
+		left join (select giver, thing, period, count(*) as n from x where part is null group by giver, thing, period) x
 		  on x.giver = s.giver and x.thing = s.thing and x.period = s.period
-		where t.peer is not null and s.amount > 0 and x.n is distinct from 1`},
+		where t.peer is not null and s.amount > 0 and x.n is distinct from 1
+		  and not exists (select from share_part k where k.giver = s.giver and k.thing = s.thing and k.period = s.period)
+		union all
+		select format('share_part %s of another instance''s payee is in no claim, or in two', k.id)
+		from share_part k join thing_split_part p on p.id = k.part
+		left join (select giver, thing, period, part, count(*) as n from x group by giver, thing, period, part) x
+		  on x.giver = k.giver and x.thing = k.thing and x.period = k.period and x.part = k.part
+		where p.peer is not null and k.amount > 0 and x.n is distinct from 1`},
 	{"claim-successor", `
 		select format('claim %s is %s', c.id, c.state) as row from claim c
 		where (c.state = 'superseded') <> exists (select from claim n where n.supersedes = c.id)
@@ -48,12 +57,12 @@ var claimInvariants = []invariant{
 		union all
 		select format('claim_line %s and its successor, claim_line %s of claim %s', coalesce(o.id::text, 'missing'),
 		  coalesce(n.id::text, 'missing'), coalesce(o.next, n.claim))
-		from (select l.id, l.payee, l.amount, l.things, n.id as next from claim_line l join claim n on n.supersedes = l.claim
+		from (select l.id, l.payee, l.split, l.amount, l.things, n.id as next from claim_line l join claim n on n.supersedes = l.claim
 		        where l.refused is null and n.direction = 'out') o
-		full join (select l.id, l.payee, l.amount, l.things, l.claim from claim_line l join claim c on c.id = l.claim
+		full join (select l.id, l.payee, l.split, l.amount, l.things, l.claim from claim_line l join claim c on c.id = l.claim
 		        where c.supersedes is not null and c.direction = 'out') n
 		  on n.claim = o.next and n.payee = o.payee
-		where (o.amount, o.things) is distinct from (n.amount, n.things)`},
+		where (o.amount, o.things, o.split) is distinct from (n.amount, n.things, n.split)`},
 	{"claim-key", `
 		select format('claim %s (%s): not the id of %s/%s/%s/%s', c.id, c.iri, p.host, c.period, c.currency, c.n) as row
 		from claim c join peer p on p.id = c.peer cross join instance i

@@ -98,8 +98,12 @@ var monthInvariants = []invariant{
 	{"earning-shares", `
 		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
 		from earning e full join (
-		  select s.period, t.member, count(*) as flattrs, sum(s.amount) as amount
-		  from share s join thing t on t.id = s.thing where t.member is not null group by s.period, t.member having sum(s.amount) > 0) s
+		  select s.period, s.member, count(*) as flattrs, sum(s.amount) as amount
+		  from (select s.period, t.member, s.amount from share s join thing t on t.id = s.thing where t.member is not null
+		      and not exists (select from share_part k where k.giver = s.giver and k.thing = s.thing and k.period = s.period)
+		    union all
+		    select k.period, p.member, k.amount from share_part k join thing_split_part p on p.id = k.part where p.member is not null) s
+		  group by s.period, s.member having sum(s.amount) > 0) s
 		  on s.period = e.period and s.member = e.member
 		where (e.flattrs, e.amount) is distinct from (s.flattrs, s.amount)`},
 	{"flattr-funded", `

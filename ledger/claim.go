@@ -96,13 +96,14 @@ type ClaimLine struct {
 	ID      int64
 	Claim   int64
 	Payee   string
+	Split   *int32 // the version of its things' split, if they are co-authored
 	Member  *int64
 	Amount  int64
 	Things  []byte
 	Refused *string
 }
 
-const lineColumns = `id, claim, payee, member, amount, things, refused`
+const lineColumns = `id, claim, payee, split, member, amount, things, refused`
 
 // Refusal is a line that the payee's home refuses, with its reason (protocol §8).
 type Refusal = pair.Refusal
@@ -161,7 +162,11 @@ func (s ClaimLine) line() (Line, error) {
 	if err != nil {
 		return Line{}, fmt.Errorf("claim_line %d: %w", s.ID, err)
 	}
-	return Line{Payee: s.Payee, Amount: s.Amount, Things: things}, nil
+	line := Line{Payee: s.Payee, Amount: s.Amount, Things: things}
+	if s.Split != nil {
+		line.Split = *s.Split
+	}
+	return line, nil
 }
 
 // ClaimLines reads some of the lines of a claim, in wire order: at most so many, after so many. host is who asks;
@@ -230,7 +235,7 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 	return id, err
 }
 
-var copiedLines = []string{"claim", "payee", "member", "amount", "things", "refused"}
+var copiedLines = []string{"claim", "payee", "member", "amount", "things", "refused", "split"}
 
 // copyLines are claims' lines in the order of copiedLines.
 func copyLines(claims ...[]ClaimLine) pgx.CopyFromSource {
@@ -244,7 +249,7 @@ func copyLines(claims ...[]ClaimLine) pgx.CopyFromSource {
 			return nil, nil
 		}
 		s := claims[claim][line]
-		row[0], row[1], row[2], row[3], row[4], row[5] = s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused
+		row[0], row[1], row[2], row[3], row[4], row[5], row[6] = s.Claim, s.Payee, s.Member, s.Amount, s.Things, s.Refused, s.Split
 		return row, nil
 	})
 }

@@ -141,30 +141,35 @@ func (tx *Tx) next(ctx context.Context, p Peer, period string) (func() (int32, s
 	}, err
 }
 
-// lineShares are the shares behind a claim's lines: those of the things that a line names.
+// lineShares are the shares s behind a claim's lines, those of the things that a line names, or what of them was divided
+// for a line's payee. It ends in a condition.
 const lineShares = `
-	select l.id as line, l.claim, s.giver, s.thing, s.period, s.amount
+	select l.id as line, l.claim, s.giver, s.thing, s.period, coalesce(k.amount, s.amount) as amount, k.part
 	from claim_line l join claim c on c.id = l.claim and c.direction = 'out' and not c.adopted
 	cross join lateral jsonb_array_elements(l.things) as x
 	join thing t on t.iri = x->>'object'
 	join flattr f on f.thing = t.id and f.period = c.period and f.state = 'accepted'
-	join share s on s.giver = f.giver and s.thing = f.thing and s.period = c.period`
+	join share s on s.giver = f.giver and s.thing = f.thing and s.period = c.period
+	left join (select k.giver, k.thing, k.period, k.part, k.amount, p.payee, v.version
+	  from share_part k join thing_split_part p on p.id = k.part join thing_split v on v.id = p.split) k
+	  on k.giver = s.giver and k.thing = s.thing and k.period = s.period
+	where case when l.split is null then k.part is null else k.payee = l.payee and k.version = l.split end`
 
 // returnShares marks the shares of a claim's refused lines as returned, each once. It returns what is to
 // be booked for that, and whose means grow.
 func (tx *Tx) returnShares(ctx context.Context, claim, peer int64) (entries []journal.Entry, givers []int64, err error) {
 	if _, err := tx.Exec(ctx, `
 		select from member where id in (
-		  select s.giver from (`+lineShares+` where l.claim = $1 and l.refused is not null) s)
+		  select s.giver from (`+lineShares+` and l.claim = $1 and l.refused is not null) s)
 		order by id for no key update`, claim); err != nil {
 		return nil, nil, err
 	}
 	type back struct{ ID, Giver, Amount int64 }
 	all, err := rows[back](tx.Query(ctx, `
-		insert into share_return (giver, thing, period, claim, amount, created_at)
-		select s.giver, s.thing, s.period, $1, s.amount, $2
-		from (`+lineShares+` where l.claim = $1 and l.refused is not null and s.amount > 0) s
-		order by s.giver, s.thing
+		insert into share_return (giver, thing, period, part, claim, amount, created_at)
+		select s.giver, s.thing, s.period, s.part, $1, s.amount, $2
+		from (`+lineShares+` and l.claim = $1 and l.refused is not null) s
+		where s.amount > 0 order by s.giver, s.thing, s.part
 		returning id, giver, amount`, claim, tx.at))
 	if err != nil {
 		return nil, nil, err

@@ -199,7 +199,7 @@ func (tx *Tx) judgeLines(ctx context.Context, lines []Line) (stored []ClaimLine,
 	}
 	stored, refused := make([]ClaimLine, len(lines)), 0
 	for i, line := range lines {
-		stored[i] = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.thingsJSON()}
+		stored[i] = ClaimLine{Payee: line.Payee, Split: line.stored(), Amount: line.Amount, Things: line.thingsJSON()}
 		if stored[i].judge(byName[names[i]]); stored[i].Refused != nil {
 			if refused++; refused > maxRefused {
 				stored[i].Refused = nil

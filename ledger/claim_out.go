@@ -24,6 +24,7 @@ const (
 type given struct {
 	object  string
 	payee   string
+	split   int32 // the version of its split, of a co-authored one; else 0
 	rank    int   // the payee's place, sorted by text
 	member  int64 // the payee, when ours, else 0
 	peer    int64 // the payee's instance, when not ours, else 0
@@ -93,7 +94,7 @@ func newDrafting(peer int64) *drafting {
 
 func (d *drafting) add(line Line) error {
 	things, err := d.told.add(line)
-	d.lines = append(d.lines, ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things})
+	d.lines = append(d.lines, ClaimLine{Payee: line.Payee, Split: line.stored(), Amount: line.Amount, Things: things})
 	d.amount += line.Amount
 	return err
 }
@@ -214,7 +215,7 @@ func pieces(things []given) (all [][]given) {
 	size := 0
 	for _, g := range things {
 		bytes, last := thingBytes(g.object), len(all)-1
-		if last < 0 || size+bytes > maxLineBytes || len(all[last]) == maxLineThings {
+		if last < 0 || g.split != all[last][0].split || size+bytes > maxLineBytes || len(all[last]) == maxLineThings {
 			all, size, last = append(all, nil), 0, last+1
 		}
 		all[last] = append(all[last], g)
@@ -227,7 +228,7 @@ func pieces(things []given) (all [][]given) {
 func thingBytes(object string) int { return 80 + len(object) }
 
 func lineOf(things []given) Line {
-	line := Line{Payee: things[0].payee, Things: make([]LineThing, len(things))}
+	line := Line{Payee: things[0].payee, Split: things[0].split, Things: make([]LineThing, len(things))}
 	for i, g := range things {
 		line.Amount += g.amount
 		line.Things[i] = LineThing{Object: g.object, Flattrs: g.flattrs, Amount: g.amount}

@@ -103,7 +103,7 @@ func (w *decided) linesOf(d pair.Claim) (lines []ClaimLine) {
 			continue
 		}
 		if !d.Incoming {
-			line = ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: line.Things}
+			line = ClaimLine{Payee: line.Payee, Split: line.Split, Amount: line.Amount, Things: line.Things}
 		}
 		lines = append(lines, line)
 	}

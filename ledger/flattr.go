@@ -78,7 +78,11 @@ func (tx *Tx) flattr(ctx context.Context, by, thing int64) (f Flattr, again bool
 	if !errors.Is(err, ErrNotFound) {
 		return f, true, err
 	}
-	if t.Payee == tx.l.inst.MemberIRI(giver.Name) {
+	own, err := tx.authorOf(ctx, thing, period, tx.l.inst.MemberIRI(giver.Name))
+	if err != nil {
+		return f, false, err
+	}
+	if own || t.Payee == tx.l.inst.MemberIRI(giver.Name) {
 		return f, false, refused("thing", ReasonOwnThing)
 	}
 	if err := tx.takesFlattrs(ctx, t); err != nil {
@@ -130,9 +134,11 @@ func (tx *Tx) send(ctx context.Context, period string, givers ...int64) error {
 		Payee string
 		Ours  bool
 		Gives bool
+		Split bool
 	}
 	all, err := rows[waiting](tx.Query(ctx, `
-		select f.id, t.payee, t.member is not null as ours, t.member is not null and `+tx.l.inst.gives("t.member", "f.period")+` as gives
+		select f.id, t.payee, t.member is not null as ours, t.member is not null and `+tx.l.inst.gives("t.member", "f.period")+` as gives,
+		  `+coAuthored+` as split
 		from flattr f join thing t on t.id = f.thing
 		where f.giver = any($1) and f.period = $2 and f.state = 'unfunded' and exists (
 		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
@@ -143,6 +149,11 @@ func (tx *Tx) send(ctx context.Context, period string, givers ...int64) error {
 	for _, w := range all {
 		state, answered := Sent, (*time.Time)(nil)
 		switch {
+		case w.Split:
+			if err := tx.sendParts(ctx, w.ID); err != nil {
+				return err
+			}
+			continue
 		case !w.Ours:
 			tx.tell(Message{Kind: TellLike, Key: w.ID.String(), To: w.Payee})
 		case w.Gives:
@@ -188,7 +199,17 @@ func (tx *Tx) undo(ctx context.Context, f Flattr) error {
 		update flattr set state = 'undone', reason = null, undone_at = $2 where id = $1`, f.ID, tx.at); err != nil {
 		return err
 	}
-	if t.Peer == nil || f.State == Unfunded {
+	if f.State == Unfunded {
+		return nil
+	}
+	var shared bool
+	if err := tx.QueryRow(ctx, `select exists (select from flattr_part where flattr = $1)`, f.ID).Scan(&shared); err != nil {
+		return err
+	}
+	if shared {
+		return tx.tellParts(ctx, TellUndo, f.ID, `true`)
+	}
+	if t.Peer == nil {
 		return nil
 	}
 	tx.tell(Message{Kind: TellUndo, Key: f.ID.String(), To: t.Payee})
@@ -228,13 +249,16 @@ func (l *Ledger) FlattrAnswered(ctx context.Context, v Verdict) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.mayAnswer(ctx, f, v); err != nil {
-		return err
-	}
 	if m.FrozenAt != nil {
-		return nil // it comes too late, as after the settlement
+		f.State = Carried // it comes too late, as after the settlement
 	}
-	if err := tx.answer(ctx, f, v); err != nil {
+	shared, err := tx.answerParts(ctx, f, v)
+	if err == nil && !shared {
+		if err = tx.mayAnswer(ctx, f, v); err == nil {
+			err = tx.answer(ctx, f, v)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return tx.commit(ctx)
@@ -262,8 +286,7 @@ func (tx *Tx) mayAnswer(ctx context.Context, f Flattr, v Verdict) error {
 		return err
 	}
 	if pinned == "" {
-		scheme, _, _ := strings.Cut(tx.l.inst.BaseURL, "://")
-		pinned = scheme + "://" + host + "/actor"
+		pinned = tx.l.inst.actorOf(host)
 	}
 	if host == "" || v.Host != host || v.Actor != payee && v.Actor != pinned {
 		return fmt.Errorf("%w: %s doesn't answer for this flattr", ErrRefused, v.Actor)
@@ -275,21 +298,32 @@ func (tx *Tx) answer(ctx context.Context, f Flattr, v Verdict) error {
 	if f.State != Sent && f.State != Held {
 		return nil
 	}
-	var state string
-	var reason *string
-	switch v.Answer {
-	case "accept":
-		state = Accepted
-	case "tentative":
-		state = Held
-	case "reject":
-		state, reason = Rejected, &v.Reason
-	default:
-		return refused("answer", "unknown")
+	state, reason, err := v.state()
+	if err != nil {
+		return err
 	}
-	_, err := tx.Exec(ctx, `update flattr set state = $2, reason = $3, answered_at = $4 where id = $1`,
+	_, err = tx.Exec(ctx, `update flattr set state = $2, reason = $3, answered_at = $4 where id = $1`,
 		f.ID, state, reason, tx.at)
 	return err
+}
+
+// state is what an answer makes of a flattr.
+func (v Verdict) state() (state string, reason *string, err error) {
+	switch v.Answer {
+	case "accept":
+		return Accepted, nil, nil
+	case "tentative":
+		return Held, nil, nil
+	case "reject":
+		return Rejected, &v.Reason, nil
+	}
+	return "", nil, refused("answer", "unknown")
+}
+
+// actorOf is where every instance of ours has its actor.
+func (i Instance) actorOf(host string) string {
+	scheme, _, _ := strings.Cut(i.BaseURL, "://")
+	return scheme + "://" + host + "/actor"
 }
 
 // OutgoingLike is what a Like says, from immutable columns: each rendering is the same.
@@ -297,7 +331,9 @@ type OutgoingLike struct {
 	ID      string // the Like's id
 	Giver   string // actor
 	Object  string
-	Payee   string // actor
+	Payee   string   // actor
+	Authors []string // of a co-authored thing: the actors who get a part
+	Split   int32    // and the version of its split; else 0
 	Period  string
 	Carries string // the carried flattr's Like id, or ""
 	MadeAt  time.Time
@@ -310,9 +346,11 @@ func (l *Ledger) OutgoingLike(ctx context.Context, id uuid.UUID) (OutgoingLike, 
 	var name string
 	var carries *uuid.UUID
 	err := l.pool.QueryRow(ctx, `
-		select m.name, t.iri, t.payee, f.period, f.carries, f.made_at, f.undone_at
+		select m.name, t.iri, t.payee, f.period, f.carries, f.made_at, f.undone_at, coalesce(x.version, 0), x.authors
 		from flattr f join member m on m.id = f.giver join thing t on t.id = f.thing
-		where f.id = $1`, id).Scan(&name, &o.Object, &o.Payee, &o.Period, &carries, &o.MadeAt, &o.Undone)
+		left join lateral (select min(v.version) as version, array_agg(p.payee order by p.payee collate "C") as authors
+		  from flattr_part a join thing_split_part p on p.id = a.part join thing_split v on v.id = p.split where a.flattr = f.id) x on true
+		where f.id = $1`, id).Scan(&name, &o.Object, &o.Payee, &o.Period, &carries, &o.MadeAt, &o.Undone, &o.Split, &o.Authors)
 	if err != nil {
 		return o, notFound(err)
 	}

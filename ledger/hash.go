@@ -38,8 +38,24 @@ const canonicalRows = `
 	union all
 	select format('earning %s %s %s %s', m.name, e.period, e.flattrs, e.amount) from earning e left join who m on m.id = e.member
 	union all
-	select format('return %s %s %s %s %s', m.name, b.period, t.payee, t.url, b.amount)
-	from share_return b left join who m on m.id = b.giver left join thing t on t.id = b.thing
+	select format('return %s %s %s %s %s %s', m.name, b.period, t.payee, t.url, coalesce(p.payee, '-'), b.amount)
+	from share_return b left join who m on m.id = b.giver left join thing t on t.id = b.thing left join thing_split_part p on p.id = b.part
+	union all
+	select format('split %s %s %s %s %s', t.payee, t.url, v.version, v.state, coalesce(v.period, '-'))
+	from thing_split v left join thing t on t.id = v.thing
+	union all
+	select format('split_part %s %s %s %s %s %s', t.payee, t.url, v.version, p.payee, p.weight, p.state)
+	from thing_split_part p left join thing_split v on v.id = p.split left join thing t on t.id = v.thing
+	union all
+	select format('flattr_part %s %s %s %s %s %s %s', m.name, f.period, t.payee, t.url, p.payee, x.state, coalesce(x.reason, '-'))
+	from flattr_part x join flattr f on f.id = x.flattr and f.period = x.period and f.state <> 'undone' left join who m on m.id = x.giver
+	left join thing t on t.id = f.thing left join thing_split_part p on p.id = x.part
+	union all
+	select format('share_part %s %s %s %s %s %s', m.name, k.period, t.payee, t.url, p.payee, k.amount)
+	from share_part k left join who m on m.id = k.giver left join thing t on t.id = k.thing left join thing_split_part p on p.id = k.part
+	union all
+	select distinct format('received_part %s %s %s %s %s %s', r.giver, m.name, r.object, r.period, x.answer, coalesce(x.reason, '-'))
+	from received_part x join received_flattr r on r.id = x.flattr and r.period = x.period and r.undone_at is null left join who m on m.id = x.member
 	union all
 	select format('settlement %s %s %s %s %s %s %s', period, stage, givers, done, flattrs, amount, rolled) from settlement
 	union all
@@ -47,7 +63,7 @@ const canonicalRows = `
 	  coalesce(o.n, 0), case when c.adopted then 'adopted' else '-' end)
 	from claim c left join via p on p.id = c.peer left join claim o on o.id = c.supersedes
 	union all
-	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, coalesce(c.n::text, 'draft'), l.payee, l.amount, coalesce(l.refused, '-'))
+	select format('claim_line %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, coalesce(c.n::text, 'draft'), l.payee, coalesce(l.split, 0), l.amount, coalesce(l.refused, '-'))
 	from claim_line l left join claim c on c.id = l.claim left join via p on p.id = c.peer
 	union all
 	select format('payment %s %s %s %s %s %s %s %s %s', y.direction, p.host, y.method, y.amount, y.currency, y.state, coalesce(y.received, 0),

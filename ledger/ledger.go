@@ -48,25 +48,29 @@ type Message struct {
 
 // What an instance tells others (protocol §§3–9).
 const (
-	TellLike          = "like"
-	TellUndo          = "undo"
-	TellAccept        = "accept"
-	TellTentative     = "tentative-accept"
-	TellReject        = "reject"
-	TellClaim         = "claim"
-	TellClaimAnswer   = "claim-answer"
-	TellPayment       = "payment"
-	TellPaymentAnswer = "payment-answer"
-	TellStatement     = "statement" // key: the peer's host, and if it asked, its statement's id behind a space
-	TellReturn        = "return"    // key: the id of what the peer lacks; it is told with the answer, if there is one
-	TellButton        = "create-page"
-	TellAcceptFollow  = "accept-follow"
-	microPerCent      = 10_000
-	unitPerMicro      = 1_000_000
-	claimGrace        = 24 * time.Hour
-	nextPeriodLeeway  = time.Hour
-	maxCarries        = 3
-	maxAmount         = 999_999_999_999_999_999 // protocol §8: at most 18 digits
+	TellLike           = "like"
+	TellUndo           = "undo"
+	TellAccept         = "accept"
+	TellTentative      = "tentative-accept"
+	TellReject         = "reject"
+	TellClaim          = "claim"
+	TellClaimAnswer    = "claim-answer"
+	TellPayment        = "payment"
+	TellPaymentAnswer  = "payment-answer"
+	TellStatement      = "statement"       // key: the peer's host, and if it asked, its statement's id behind a space
+	TellReturn         = "return"          // key: the id of what the peer lacks; it is told with the answer, if there is one
+	TellSplit          = "split"           // key: the version's IRI; to: a host of its authors
+	TellSplitAnswer    = "split-answer"    // key: the version's IRI and behind a space the author
+	TellSplitWithdrawn = "split-withdrawn" // key: the version's IRI
+	TellPage           = "update-page"     // key: a button's id; to: a host
+	TellButton         = "create-page"
+	TellAcceptFollow   = "accept-follow"
+	microPerCent       = 10_000
+	unitPerMicro       = 1_000_000
+	claimGrace         = 24 * time.Hour
+	nextPeriodLeeway   = time.Hour
+	maxCarries         = 3
+	maxAmount          = 999_999_999_999_999_999 // protocol §8: at most 18 digits
 )
 
 // Options are what a Ledger needs from outside.

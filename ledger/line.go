@@ -18,6 +18,7 @@ import (
 // Line is what a claim says about one payee: the sum, and the flattrs behind it (protocol §8).
 type Line struct {
 	Payee  string      // actor
+	Split  int32       // the version of its things' split, if they are co-authored; else 0
 	Amount int64       // micro-units, > 0
 	Things []LineThing // sorted by Object
 }
@@ -68,7 +69,11 @@ func newLinesDigest() *linesDigest {
 // line's things as they are stored.
 func (d *linesDigest) add(l Line) (things []byte, err error) {
 	d.raw = append(strconv.AppendInt(append(d.raw[:0], `{"amount":"`...), l.Amount, 10), `","payee":`...)
-	d.raw = append(appendString(d.raw, l.Payee), `,"things":`...)
+	d.raw = appendString(d.raw, l.Payee)
+	if l.Split != 0 {
+		d.raw = strconv.AppendInt(append(d.raw, `,"split":`...), int64(l.Split), 10)
+	}
+	d.raw = append(d.raw, `,"things":`...)
 	start := len(d.raw)
 	d.raw = l.appendThings(d.raw)
 	things = bytes.Clone(d.raw[start:])
@@ -131,6 +136,14 @@ func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// stored is a line's split as a row has it.
+func (l Line) stored() *int32 {
+	if l.Split == 0 {
+		return nil
+	}
+	return &l.Split
 }
 
 // thingsJSON is the stored form of a line's things.

@@ -201,11 +201,14 @@ func (tx *Tx) holdMonths(ctx context.Context) (string, error) {
 
 // takesNothing rejects our givers' unsettled flattrs of a member's things; the others get their part.
 func (tx *Tx) takesNothing(ctx context.Context, id int64) error {
-	_, err := tx.Exec(ctx, `
+	if _, err := tx.Exec(ctx, `
 		update flattr f set state = 'rejected', reason = $2, answered_at = $3 from thing t, month m
 		where t.id = f.thing and t.member = $1 and m.period = f.period and m.state <> 'settled'
-		  and f.state in ('unfunded', 'sent', 'held', 'accepted')`, id, ReasonNotAccepting, tx.at)
-	return err
+		  and f.state in ('unfunded', 'sent', 'held', 'accepted')
+		  and not exists (select from flattr_part x where x.flattr = f.id)`, id, ReasonNotAccepting, tx.at); err != nil {
+		return err
+	}
+	return tx.leaveParts(ctx, id)
 }
 
 func (tx *Tx) hasNothing(ctx context.Context, id int64) error {

@@ -211,7 +211,8 @@ func (tx *Tx) finishHeld(ctx context.Context, period string) error {
 	if _, err := tx.Exec(ctx, `
 		with x as (
 		  select f.id, t.member, f.period from flattr f join thing t on t.id = f.thing
-		  where f.period = $1 and f.state = 'held' and t.member is not null)
+		  where f.period = $1 and f.state = 'held' and t.member is not null
+		    and not exists (select from flattr_part a where a.flattr = f.id))
 		update flattr f set answered_at = $2,
 		  state = case when `+gives+` then 'accepted' else 'rejected' end,
 		  reason = case when `+gives+` then null else 'not-accepting' end
@@ -222,7 +223,7 @@ func (tx *Tx) finishHeld(ctx context.Context, period string) error {
 		update received_flattr x set answered_at = $2,
 		  answer = case when `+gives+` then 'accept' else 'reject' end,
 		  reason = case when `+gives+` then null else 'not-accepting' end
-		where x.period = $1 and x.answer = 'tentative'
+		where x.period = $1 and x.answer = 'tentative' and x.member is not null
 		returning `+receivedColumns, period, tx.at))
 	if err != nil {
 		return err
@@ -230,7 +231,10 @@ func (tx *Tx) finishHeld(ctx context.Context, period string) error {
 	for _, f := range final {
 		tx.tellAnswer(f)
 	}
-	return nil
+	if err := tx.finishHeldParts(ctx, period); err != nil {
+		return err
+	}
+	return tx.finishReceivedParts(ctx, period)
 }
 
 // moveUnfunded takes the clicks that never had a budget along into the new month; they count once one
@@ -244,7 +248,9 @@ func (tx *Tx) moveUnfunded(ctx context.Context, period, next string) error {
 func (tx *Tx) remind(ctx context.Context, period string) error {
 	type open struct{ ID, Payee string }
 	all, err := rows[open](tx.Query(ctx, `
-		select f.id::text as id, t.payee from flattr f join thing t on t.id = f.thing
+		select f.id::text as id, coalesce(a.payee, t.payee) as payee from flattr f join thing t on t.id = f.thing
+		left join lateral (select min(p.payee) as payee from flattr_part x join thing_split_part p on p.id = x.part
+		  where x.flattr = f.id and x.state = 'sent' group by p.peer) a on true
 		where f.period = $1 and f.state = 'sent' order by f.made_at, f.id`, period))
 	if err != nil {
 		return err

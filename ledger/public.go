@@ -92,6 +92,9 @@ func (l *Ledger) publicSettlement(ctx context.Context, tx pgx.Tx, period string)
 	return s, err
 }
 
+// undivided: givers of co-authored things aren't counted on either side, so that none is counted where it gave nothing.
+const undivided = `not exists (select from share_part k where k.giver = s.giver and k.thing = s.thing and k.period = s.period)`
+
 const settledQuery = `
 	select m.period, m.settled_at, s.givers, s.flattrs, s.amount + s.rolled as reserved, s.amount as shared, s.rolled,
 	  coalesce(e.amount, 0)::bigint as here, (s.amount - coalesce(e.amount, 0))::bigint as elsewhere,
@@ -101,10 +104,10 @@ const settledQuery = `
 	    select from reservation r where r.period = $1 and r.state <> 'released'
 	      and not exists (select from share x where x.giver = r.member and x.period = $1) limit $2) x) end as rolled_givers,
 	  (select count(*) from (select distinct s.giver from share s join thing t on t.id = s.thing
-	    where s.period = $1 and t.member is not null limit $2) x) as here_givers,
+	    where s.period = $1 and t.member is not null and ` + undivided + ` limit $2) x) as here_givers,
 	  (select count(*) from earning where period = $1) as here_payees,
 	  (select count(*) from (select distinct s.giver from share s join thing t on t.id = s.thing
-	    where s.period = $1 and t.peer is not null limit $2) x) as else_givers,
+	    where s.period = $1 and t.peer is not null and ` + undivided + ` limit $2) x) as else_givers,
 	  (select count(*) from (` + claimedPayees + ` limit $2) x) as elsewhere_payees
 	from month m join settlement s on s.period = m.period
 	left join (select period, sum(amount) as amount from earning group by period) e on e.period = m.period
@@ -186,8 +189,8 @@ const publicClaims = `
 	      select from claim_line l where l.claim = c.id and l.refused is null)) as apart
 	  from claim c where c.period = $1 and c.direction = $3),
 	b as (
-	  select sum(r.amount) as amount, count(distinct r.giver) >= $2 and count(distinct t.payee) >= $2 as crowded
-	  from share_return r join thing t on t.id = r.thing where r.period = $1 and $3 = 'out' group by r.claim)
+	  select sum(r.amount) as amount, count(distinct r.giver) >= $2 and count(distinct coalesce(p.payee, t.payee)) >= $2 as crowded
+	  from share_return r join thing t on t.id = r.thing left join thing_split_part p on p.id = r.part where r.period = $1 and $3 = 'out' group by r.claim)
 	select coalesce(sum(amount) filter (where state in ('draft', 'offered')), 0)::bigint as offered,
 	  coalesce(sum(amount) filter (where state = 'accepted'), 0)::bigint as accepted,
 	  coalesce(sum(amount) filter (where state = 'confirmed'), 0)::bigint as confirmed,

@@ -20,6 +20,7 @@ type ReceivedLike struct {
 	Object  string
 	Period  string
 	Carries string
+	Split   int32 // the version of a co-authored thing's split; 0: none is named
 }
 
 // receivedFlattr is its row.
@@ -27,6 +28,7 @@ type receivedFlattr struct {
 	ID         string
 	Giver      string
 	Object     string
+	Member     *int64
 	Period     string
 	Answer     string
 	Reason     *string
@@ -34,7 +36,7 @@ type receivedFlattr struct {
 	UndoneAt   *time.Time
 }
 
-const receivedColumns = `id, giver, object, period, answer, reason, answered_at, undone_at`
+const receivedColumns = `id, giver, object, member, period, answer, reason, answered_at, undone_at`
 
 // ReceiveFlattr takes a Like. The answer (accept, tentative, reject with a reason) is stored and
 // told in the same transaction; the same id again gets the same answer. A second id for the same
@@ -63,10 +65,12 @@ func (l *Ledger) ReceiveFlattr(ctx context.Context, r ReceivedLike) error {
 	case err == nil && (f.Giver != r.Giver || f.Object != r.Object || f.Period != r.Period):
 		err = fmt.Errorf("%w: %s is known with other content", ErrConflict, r.ID)
 	}
+	if err == nil {
+		err = tx.tellAnswers(ctx, f)
+	}
 	if err != nil {
 		return err
 	}
-	tx.tellAnswer(f)
 	return tx.commit(ctx)
 }
 
@@ -80,11 +84,20 @@ const lockByName = `select pg_advisory_xact_lock(hashtextextended($1, 0))`
 
 // receive judges and stores a Like that is new.
 func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) (receivedFlattr, error) {
-	peer, err := tx.peer(ctx, r.Host)
+	if v, shared, stale, err := tx.askedVersion(ctx, r); err != nil {
+		return receivedFlattr{}, err
+	} else if shared {
+		return tx.receiveShared(ctx, r, open, v, stale)
+	}
+	known, err := tx.likeFacts(ctx, r, open)
 	if err != nil {
 		return receivedFlattr{}, err
 	}
-	known, err := tx.likeFacts(ctx, r, open)
+	return tx.insertReceived(ctx, r, known.button, known.member, known.judge())
+}
+
+func (tx *Tx) insertReceived(ctx context.Context, r ReceivedLike, button *string, member *int64, j judgement) (receivedFlattr, error) {
+	peer, err := tx.peer(ctx, r.Host)
 	if err != nil {
 		return receivedFlattr{}, err
 	}
@@ -92,7 +105,6 @@ func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) (receive
 	if err != nil {
 		return receivedFlattr{}, err
 	}
-	j := known.judge()
 	answered := &tx.at
 	if j.answer == "tentative" {
 		answered = nil
@@ -101,7 +113,7 @@ func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) (receive
 		insert into received_flattr (id, giver, peer, object, button, member, period, carries,
 		  answer, reason, received_at, answered_at, undone_at)
 		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, nullif($10, ''), $11, $12, $13)
-		returning `+receivedColumns, r.ID, r.Giver, peer.ID, r.Object, known.button, known.member, r.Period, r.Carries,
+		returning `+receivedColumns, r.ID, r.Giver, peer.ID, r.Object, button, member, r.Period, r.Carries,
 		j.answer, j.reason, tx.at, answered, undone))
 }
 
@@ -144,11 +156,9 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	if !ours {
 		return k, nil
 	}
-	err = tx.QueryRow(ctx, `select state from month where period = $1 for share`, r.Period).Scan(&k.month)
-	if err != nil && err != pgx.ErrNoRows {
+	if k, err = tx.likeMonth(ctx, r, open); err != nil {
 		return k, err
 	}
-	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
 	var payee string
 	err = tx.QueryRow(ctx, `
 		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, `+tx.l.inst.gives("m.id", "$2")+`
@@ -160,6 +170,15 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	}
 	k.own = r.Giver == tx.l.inst.MemberIRI(payee)
 	return k, err
+}
+
+func (tx *Tx) likeMonth(ctx context.Context, r ReceivedLike, open string) (k likeFacts, err error) {
+	err = tx.QueryRow(ctx, `select state from month where period = $1 for share`, r.Period).Scan(&k.month)
+	if err != nil && err != pgx.ErrNoRows {
+		return k, err
+	}
+	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
+	return k, nil
 }
 
 // judgement is the answer to a Like.
@@ -234,10 +253,14 @@ type LikeAnswer struct {
 	Period     string
 	Reason     string
 	ReceivedAt time.Time
+	Part       bool // it is for one author of a co-authored thing
 }
 
-// LikeAnswer reads the answer to a received Like.
+// LikeAnswer reads the answer to a received Like; with an author behind a space, what that one's is.
 func (l *Ledger) LikeAnswer(ctx context.Context, like string) (LikeAnswer, error) {
+	if like, payee, part := strings.Cut(like, " "); part {
+		return l.partAnswer(ctx, like, payee)
+	}
 	var a LikeAnswer
 	var name *string
 	err := l.pool.QueryRow(ctx, `

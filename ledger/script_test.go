@@ -162,6 +162,8 @@ func (s *scene) line(w []string) (string, error) {
 		return s.withdrawal(w)
 	case "limit":
 		return "", s.limit(s.post[w[1]], w[2], s.money(w[3]))
+	case "propose", "withdraw-split", "consent", "decline", "split", "parts":
+		return s.split(w)
 	case "restart", "compared", "returned", "reconciled":
 		return "", s.restore(w)
 	case "threshold":
@@ -339,8 +341,11 @@ func (s *scene) thing(giver, what string) (ledger.Thing, error) {
 	iri := s.things[what]
 	_, host, _ := strings.Cut(handle(what), "@")
 	if host != i.Instance().Host {
-		return i.SaveThing(ctx, ledger.RemoteThing{IRI: iri, URL: "https://blog.example/" + name(what) + "/" + slug(what),
-			Title: slug(what), Payee: "https://" + host + "/users/" + name(what), PayeeName: name(what), Host: host})
+		page, err := ledgertest.Page(ctx, s.post[host], iri)
+		if err != nil {
+			return ledger.Thing{}, err
+		}
+		return i.SaveThing(ctx, page)
 	}
 	return i.ThingByIRI(ctx, iri)
 }

@@ -41,8 +41,10 @@ func (l *Ledger) freeze(ctx context.Context, period string) (m Month, err error)
 		case m.State == "open" || tx.at.Before(m.ClosedAt.Add(tx.l.inst.Grace())):
 			return fmt.Errorf("%w: %s is open or in grace", ErrClosed, period)
 		}
-		_, err := tx.Exec(ctx, `update month set frozen_at = $2 where period = $1`, period, tx.at)
-		return err
+		if _, err := tx.Exec(ctx, `update month set frozen_at = $2 where period = $1`, period, tx.at); err != nil {
+			return err
+		}
+		return tx.expireParts(ctx, period)
 	})
 	return m, err
 }
@@ -62,8 +64,12 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 		if err != nil {
 			return err
 		}
+		parts, err := b.givenParts(ctx, conn)
+		if err != nil {
+			return err
+		}
 		b.finish(ctx, conn)
-		b.given = b.things.gather(b.workers)
+		b.given = b.things.gather(b.workers, b.divided, parts)
 		b.draft()
 		err = l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
 		if unfinished := b.built(); err == nil { // the connection is closed after this
@@ -129,6 +135,9 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	}
 	failpoint("settle.booked")
 	if err := b.built(); err != nil {
+		return err
+	}
+	if err := tx.storeParts(ctx, b); err != nil {
 		return err
 	}
 	if err := b.batch.Attach(ctx, tx); err != nil {

@@ -34,8 +34,11 @@ type building struct {
 	things catalogue
 	filled chan struct{} // closed when things are
 
+	coAuthored map[int64]bool // the month's co-authored things; nil: there are none
+
 	mu      sync.Mutex
 	workers [][]sum // what the things got of each worker
+	divided []dividedShare
 	given   []given // what each thing got, sorted by payee and object
 	totals  totals
 
@@ -130,6 +133,9 @@ func (b *building) prepare(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if err := b.batch.Prepare(ctx, conn); err != nil {
+		return err
+	}
+	if err := b.findCoAuthored(ctx, conn); err != nil {
 		return err
 	}
 	if err := conn.QueryRow(ctx, `

@@ -24,6 +24,9 @@ type piece struct {
 	splitter  splitter
 	scratch   []byte
 
+	takers  map[shareKey][]taker // of co-authored things
+	divided []dividedShare
+
 	sums []sum // what this worker has given so far, by the things' places
 	totals
 }
@@ -83,6 +86,11 @@ func (p *piece) read(ctx context.Context, after, upto int64) (err error) {
 	if _, err := pgx.ForEachRow(found, []any{&one.Reservation, &one.Member, &one.Amount, &one.Account, &one.Name},
 		func() error { p.budgets = append(p.budgets, one); return nil }); err != nil {
 		return err
+	}
+	if p.b.coAuthored != nil {
+		if err := p.readTakers(ctx, after, upto); err != nil {
+			return err
+		}
 	}
 	return p.readClicks(ctx, after, upto)
 }
@@ -168,6 +176,14 @@ func (p *piece) share(budget budgetToSplit, mine []click) {
 		sum.flattrs++
 		sum.amount += part
 	}
+	if p.b.coAuthored == nil {
+		return
+	}
+	for i, part := range parts {
+		if p.b.coAuthored[mine[i].thing] {
+			p.divideShare(p.b.period, giver, mine[i], part)
+		}
+	}
 }
 
 // add adds what a worker did to the whole.
@@ -178,5 +194,5 @@ func (b *building) add(p *piece) {
 	b.totals.flattrs += p.flattrs
 	b.totals.shared += p.shared
 	b.totals.rolled += p.rolled
-	b.workers = append(b.workers, p.sums)
+	b.workers, b.divided = append(b.workers, p.sums), append(b.divided, p.divided...)
 }

@@ -100,16 +100,22 @@ func (c *catalogue) lookUp(clicks []click) (unknown []int64) {
 // sum is what a thing got.
 type sum struct{ flattrs, amount int64 }
 
-// gather returns what each thing got, sorted by payee and object, and is the end of the catalogue. Payees are
-// sorted first, because they are few: comparing all things by two texts takes longer.
-func (c *catalogue) gather(workers [][]sum) []given {
+// gather returns what each thing got, sorted by payee, split and object, and is the end of the catalogue. Payees are
+// sorted first, because they are few: comparing all things by two texts takes longer. What was divided is left out of
+// its thing's; its authors' parts stand for it.
+func (c *catalogue) gather(workers [][]sum, divided []dividedShare, parts []given) []given {
 	for _, sums := range workers {
 		for at, s := range sums {
 			c.all[at].flattrs += s.flattrs
 			c.all[at].amount += s.amount
 		}
 	}
+	c.takeOut(divided)
 	all := slices.DeleteFunc(c.all, func(g given) bool { return g.flattrs == 0 })
+	for i := range parts {
+		parts[i].payee = c.payee([]byte(parts[i].payee))
+	}
+	all = append(all, parts...)
 	rank := make(map[string]int, len(c.payees))
 	for i, payee := range slices.Sorted(maps.Keys(c.payees)) {
 		rank[payee] = i
@@ -120,6 +126,9 @@ func (c *catalogue) gather(workers [][]sum) []given {
 	slices.SortFunc(all, func(x, y given) int {
 		if x.rank != y.rank {
 			return x.rank - y.rank
+		}
+		if x.split != y.split {
+			return int(x.split - y.split)
 		}
 		return strings.Compare(x.object, y.object)
 	})

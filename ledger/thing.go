@@ -25,28 +25,36 @@ const thingColumns = `id, iri, url, title, payee, payee_name, button, member, pe
 type RemoteThing struct {
 	IRI, URL, Title, Payee, PayeeName string
 	Host                              string // of both IRI and Payee
+	Splits                            []ToldSplit
 }
 
 // SaveThing stores or refreshes a remote thing. The payee of a known thing never changes here
 // (ErrConflict): what was clicked for one person isn't paid to another.
 func (l *Ledger) SaveThing(ctx context.Context, r RemoteThing) (Thing, error) {
 	var t Thing
-	err := l.tx(ctx, func(tx *Tx) error {
-		peer, err := tx.peer(ctx, r.Host)
-		if err != nil {
+	err := l.tx(ctx, func(tx *Tx) (err error) {
+		if t, err = tx.saveThing(ctx, r); err != nil {
 			return err
 		}
-		t, err = row[Thing](tx.Query(ctx, `
-			insert into thing (iri, url, title, payee, payee_name, peer, created_at)
-			values ($1, $2, $3, $4, $5, $6, $7)
-			on conflict (iri) do update set url = excluded.url, title = excluded.title,
-			  payee_name = excluded.payee_name
-			returning `+thingColumns, r.IRI, r.URL, r.Title, r.Payee, r.PayeeName, peer.ID, tx.at))
-		if err == nil && t.Payee != r.Payee {
-			return ErrConflict
-		}
-		return err
+		return tx.saveSplits(ctx, t, r.Splits)
 	})
+	return t, err
+}
+
+func (tx *Tx) saveThing(ctx context.Context, r RemoteThing) (Thing, error) {
+	peer, err := tx.peer(ctx, r.Host)
+	if err != nil {
+		return Thing{}, err
+	}
+	t, err := row[Thing](tx.Query(ctx, `
+		insert into thing (iri, url, title, payee, payee_name, peer, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7)
+		on conflict (iri) do update set url = excluded.url, title = excluded.title,
+		  payee_name = excluded.payee_name
+		returning `+thingColumns, r.IRI, r.URL, r.Title, r.Payee, r.PayeeName, peer.ID, tx.at))
+	if err == nil && t.Payee != r.Payee {
+		return t, ErrConflict
+	}
 	return t, err
 }
 

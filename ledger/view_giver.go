@@ -40,7 +40,8 @@ type MonthLine struct {
 	MadeAt     time.Time
 	Settled    *int64 // the share, once settled
 	Returned   int64
-	Share      int64 `db:"-"` // Settled, or what it would get if the month closed as it is
+	Share      int64       `db:"-"` // Settled, or what it would get if the month closed as it is
+	Parts      []MonthPart `db:"-"` // of a co-authored thing: its authors
 }
 
 // Given is what all flattrs together got, or would get if the month closed as it is.
@@ -94,12 +95,15 @@ func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView
 	v.Budget, v.Reserved, v.Free = m.Budget, r.Amount, means.Free()
 	v.Lines, err = rows[MonthLine](tx.Query(ctx, `
 		select f.id, f.thing, t.iri, t.url, t.title, t.payee, t.payee_name, f.state, f.reason, f.carry_count,
-		  f.made_at, s.amount as settled, coalesce(b.amount, 0)::bigint as returned
+		  f.made_at, s.amount as settled, (
+		    select coalesce(sum(b.amount), 0) from share_return b where b.giver = f.giver and b.thing = f.thing and b.period = f.period)::bigint as returned
 		from flattr f join thing t on t.id = f.thing
 		left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period
-		left join share_return b on b.giver = f.giver and b.thing = f.thing and b.period = f.period
 		where f.giver = $1 and f.period = $2 and f.state <> 'undone'
 		order by f.made_at desc, f.id desc`, by, v.Period))
+	if err == nil {
+		err = tx.addParts(ctx, &v, by)
+	}
 	v.project(tx.l.inst.MemberIRI(m.Name))
 	if v.State == "settled" && !slices.ContainsFunc(v.Lines, func(l MonthLine) bool { return l.Settled != nil }) {
 		if v.Rolled = v.Reserved; v.Unused == UnusedCause {
@@ -184,6 +188,15 @@ func (l *Ledger) Prospect(ctx context.Context, by, thing int64) (Prospect, error
 			select coalesce(member = $1, false) from thing where id = $2`, by, thing).Scan(&p.Own); err != nil {
 			return notFound(err)
 		}
+		m, err := row[Member](tx.Query(ctx, `select `+memberColumns+` from member where id = $1`, by))
+		if err != nil {
+			return err
+		}
+		author, err := tx.authorOf(ctx, thing, v.Period, tx.l.inst.MemberIRI(m.Name))
+		if err != nil {
+			return err
+		}
+		p.Own = p.Own || author
 		f, err := row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr
 			where giver = $1 and thing = $2 and period = $3 and state <> 'undone'`, by, thing, v.Period))
 		if errors.Is(err, ErrNotFound) {

@@ -73,7 +73,14 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 const earnedCounts = `
 	select coalesce((select sum(amount) from withdrawal where member = $1 and source = 'earned' and state = 'paid'), 0)::bigint,
 	  (select count(*) from flattr f join thing t on t.id = f.thing join month m on m.period = f.period
-	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled') +
+	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled'
+	      and not exists (select from flattr_part x where x.flattr = f.id)) +
+	  (select count(*) from thing_split_part p join flattr_part x on x.part = p.id and x.state in ('accepted', 'held')
+	    join flattr f on f.id = x.flattr and f.period = x.period and f.state in ('sent', 'accepted', 'held')
+	    join month m on m.period = f.period and m.state <> 'settled' where p.member = $1) +
+	  (select count(distinct (r.giver, r.object, r.period)) from received_part x join received_flattr r on r.id = x.flattr and r.period = x.period
+	    where x.member = $1 and r.undone_at is null and x.answer in ('accept', 'tentative')
+	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)) +
 	  (select count(distinct (r.giver, r.object, r.period)) from received_flattr r
 	    where r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
 	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)),
@@ -139,11 +146,18 @@ func (tx *Tx) holdings(ctx context.Context, by int64) (Holdings, error) {
 	h := Holdings{Means: balances[journal.Means].Posted, Reserved: balances[journal.Means].Reserved,
 		Announced: balances[journal.Announced].Posted - advanced, Earned: balances[journal.Earned].Posted}
 	err := tx.QueryRow(ctx, `
-		select coalesce(sum(s.amount), 0)::bigint from share s join thing t on t.id = s.thing
-		where s.giver = $1 and exists (
+		select coalesce(sum(s.amount), 0)::bigint from (
+		  select s.period, s.amount, t.iri, t.peer, t.payee, null::int as split from share s join thing t on t.id = s.thing
+		  where s.giver = $1 and t.peer is not null and not exists (
+		    select from share_part k where k.giver = s.giver and k.thing = s.thing and k.period = s.period)
+		  union all
+		  select k.period, k.amount, t.iri, p.peer, p.payee, v.version
+		  from share_part k join thing t on t.id = k.thing join thing_split_part p on p.id = k.part join thing_split v on v.id = p.split
+		  where k.giver = $1 and p.peer is not null) s
+		where exists (
 		  select from claim c join claim_line l on l.claim = c.id
-		  where c.direction = 'out' and c.peer = t.peer and c.period = s.period and not c.adopted
+		  where c.direction = 'out' and c.peer = s.peer and c.period = s.period and not c.adopted
 		    and (c.state in ('draft', 'offered') or c.state = 'refused' and l.refused is null)
-		    and l.payee = t.payee and l.things @> jsonb_build_array(jsonb_build_object('object', t.iri)))`, by).Scan(&h.Unanswered)
+		    and l.payee = s.payee and l.split is not distinct from s.split and l.things @> jsonb_build_array(jsonb_build_object('object', s.iri)))`, by).Scan(&h.Unanswered)
 	return h, err
 }

@@ -113,10 +113,15 @@ func (l *Ledger) revenue(ctx context.Context, by int64, period string, head func
 // three flattrs, and if those are fewer than three in all, none of the next thing either.
 const revenueThings = `
 	with given as (
-	  select t.iri, count(*) as flattrs, sum(s.amount)::bigint as amount
-	  from thing t join flattr f on f.thing = t.id and f.period = $2 and f.state = 'accepted'
-	  join share s on s.giver = f.giver and s.thing = f.thing and s.period = $2
-	  where t.member = $1 group by t.iri),
+	  select iri, count(*) as flattrs, sum(amount)::bigint as amount from (
+	    select t.iri, s.amount
+	    from thing t join flattr f on f.thing = t.id and f.period = $2 and f.state = 'accepted'
+	    join share s on s.giver = f.giver and s.thing = f.thing and s.period = $2
+	    where t.member = $1 and not exists (
+	      select from share_part k where k.giver = s.giver and k.thing = s.thing and k.period = s.period)
+	    union all
+	    select t.iri, k.amount from thing_split_part p join share_part k on k.part = p.id and k.period = $2 join thing t on t.id = k.thing
+	    where p.member = $1) g group by iri),
 	ranked as (
 	  select *, row_number() over (order by flattrs, iri collate "C") as place,
 	    count(*) filter (where flattrs < 3) over () as few, coalesce(sum(flattrs) filter (where flattrs < 3) over (), 0) as hidden
@@ -140,10 +145,22 @@ const revenueThings = `
 	  select $3::text, 'pledged', t.iri, count(*), null, false
 	  from thing t join flattr f on f.thing = t.id and f.period = $2 and f.state in ('accepted', 'held')
 	  join month m on m.period = f.period and m.state <> 'settled'
-	  where t.member = $1 group by t.iri
+	  where t.member = $1 and not exists (select from flattr_part x where x.flattr = f.id) group by t.iri
+	  union all
+	  select $3::text, 'pledged', t.iri, count(*), null, false
+	  from thing_split_part p join flattr_part x on x.part = p.id and x.period = $2 and x.state in ('accepted', 'held')
+	  join flattr f on f.id = x.flattr and f.period = x.period and f.state in ('sent', 'accepted', 'held')
+	  join thing t on t.id = f.thing join month m on m.period = f.period and m.state <> 'settled'
+	  where p.member = $1 group by t.iri
+	  union all
+	  select p.host, 'pledged', r.object, count(distinct r.giver), null, false
+	  from received_part x join received_flattr r on r.id = x.flattr and r.period = x.period join peer p on p.id = r.peer
+	  where x.member = $1 and x.period = $2 and r.undone_at is null and x.answer in ('accept', 'tentative')
+	    and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)
+	  group by p.host, r.object
 	  union all
 	  select p.host, 'pledged', r.object, count(distinct r.giver), null, false
 	  from button b join received_flattr r on r.button = b.id and r.period = $2 join peer p on p.id = r.peer
-	  where b.owner = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
+	  where b.owner = $1 and r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
 	    and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)
 	  group by p.host, r.object)`

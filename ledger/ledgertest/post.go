@@ -48,12 +48,14 @@ func (p Post) Carry(from *Instance, m ledger.Message) error {
 		return carryLike(ctx, from, to, m)
 	case ledger.TellAccept, ledger.TellTentative, ledger.TellReject:
 		a, err := from.LikeAnswer(ctx, m.Key)
-		return errors.Join(err, to.FlattrAnswered(ctx, ledger.Verdict{Like: m.Key, Host: sender, Actor: a.Payee, Reason: a.Reason,
+		return errors.Join(err, to.FlattrAnswered(ctx, ledger.Verdict{Like: a.Like, Host: sender, Actor: a.Payee, Reason: a.Reason,
 			Answer: map[string]string{ledger.TellAccept: "accept", ledger.TellTentative: "tentative", ledger.TellReject: "reject"}[m.Kind]}))
 	case ledger.TellClaim, ledger.TellClaimAnswer:
 		return carryClaim(ctx, from, to, m)
 	case ledger.TellPayment, ledger.TellPaymentAnswer:
 		return carryPayment(ctx, from, to, m)
+	case ledger.TellSplit, ledger.TellSplitAnswer, ledger.TellSplitWithdrawn, ledger.TellPage:
+		return carrySplit(ctx, from, to, m)
 	}
 	return nil
 }
@@ -67,7 +69,7 @@ func carryLike(ctx context.Context, from, to *Instance, m ledger.Message) error 
 		return to.ReceiveUndo(ctx, o.ID, o.Giver)
 	}
 	return to.ReceiveFlattr(ctx, ledger.ReceivedLike{ID: o.ID, Giver: o.Giver, Host: from.Instance().Host,
-		Object: o.Object, Period: o.Period, Carries: o.Carries})
+		Object: o.Object, Period: o.Period, Carries: o.Carries, Split: o.Split})
 }
 
 func carryClaim(ctx context.Context, from, to *Instance, m ledger.Message) error {

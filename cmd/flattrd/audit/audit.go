@@ -43,6 +43,8 @@ type auditor struct {
 	thingAt  map[int64]int32  // places in things, by id
 	thingIRI map[string]int32 // and by IRI
 
+	authors authors
+
 	lowered    map[int64]reversal  // by the reservation that was lowered
 	departures map[int64]departure // by member
 
@@ -77,7 +79,7 @@ func Run(ctx context.Context, tx pgx.Tx, o Options) (*Report, error) {
 		name string
 		do   func(context.Context) error
 	}{
-		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
+		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"things", a.readThings}, {"authors", a.readAuthors}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
 		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
 		{"books", a.checkBooks}, {"documents", a.checkDocuments},
 	} {

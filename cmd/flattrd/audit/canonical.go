@@ -22,7 +22,11 @@ const untold = -1
 // canonical is a line in JCS. Its things are taken as they are stored: what is added there shows.
 func (l *line) canonical() []byte {
 	payee, _ := json.Marshal(l.payee)
-	raw := fmt.Appendf(nil, `{"amount":"%d","payee":%s,"things":%s}`, l.amount, payee, l.things)
+	split := ""
+	if l.split != nil {
+		split = fmt.Sprintf(`,"split":%d`, *l.split)
+	}
+	raw := fmt.Appendf(nil, `{"amount":"%d","payee":%s%s,"things":%s}`, l.amount, payee, split, l.things)
 	canonical, err := jcs.Transform(raw)
 	if err != nil {
 		return fmt.Appendf(nil, "no JSON: %v", err)

@@ -40,17 +40,18 @@ func (a *auditor) checkClick(m *month, g *giver, c click) {
 		at.Column, at.Expected, at.Found = "thing", "somebody else's", "the giver's own"
 		a.find(at)
 	}
+	a.checkAnswers(m, c, t)
 	at.Why = "month " + m.state
-	allowed := true
+	allowed, elsewhere := true, t.peer != 0 || len(a.authors.answers[c.id]) > 0
 	switch c.state {
 	case "unfunded":
 		allowed = m.state == "open"
 	case "sent":
-		allowed = m.state != "settled" && t.peer != 0 // a thing of ours answers at once
+		allowed = m.state != "settled" && elsewhere // a thing of ours answers at once
 	case "held":
-		allowed = m.state == "open" || m.state == "closed" && t.peer != 0
+		allowed = m.state == "open" || m.state == "closed" && elsewhere
 	case "carried", "expired":
-		allowed = m.state == "settled" && t.peer != 0
+		allowed = m.state == "settled" && elsewhere
 	}
 	if !allowed {
 		at.Column, at.Expected, at.Found = "state", "another one", c.state

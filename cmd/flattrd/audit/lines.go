@@ -10,6 +10,7 @@ import (
 type line struct {
 	id, claim, amount int64
 	payee             string
+	split             *int32 // the version of its things' split, if they are co-authored
 	member            *int64
 	things            []byte // JSON, as it is told
 	refused           *string
@@ -25,10 +26,10 @@ type refusal struct {
 type refusedLine struct{ claim, line int64 }
 
 const allLines = `
-	select id, claim, payee, member, amount, things, refused from claim_line order by claim, payee collate "C"`
+	select id, claim, payee, split, member, amount, things, refused from claim_line order by claim, payee collate "C"`
 
 func (l *line) fields() []any {
-	return []any{&l.id, &l.claim, &l.payee, &l.member, &l.amount, &l.things, &l.refused}
+	return []any{&l.id, &l.claim, &l.payee, &l.split, &l.member, &l.amount, &l.things, &l.refused}
 }
 
 // checkLines reads the lines claim by claim.

@@ -20,7 +20,7 @@ type click struct {
 
 type share struct{ giver, thing, amount int64 }
 
-type giveBack struct{ id, giver, thing, claim, amount int64 }
+type giveBack struct{ id, giver, thing, claim, amount, part int64 }
 
 // giver is all that one giver has in one month.
 type giver struct {
@@ -47,9 +47,13 @@ func (a *auditor) checkMonths(ctx context.Context) error {
 	for i := range a.months {
 		m := &a.months[i]
 		clear(a.sums)
+		if err := a.readMonthParts(ctx, m); err != nil {
+			return err
+		}
 		if err := a.checkGivers(ctx, m); err != nil {
 			return err
 		}
+		a.strayShareParts(m)
 		if m.state != "settled" {
 			continue
 		}
@@ -70,7 +74,7 @@ func (a *auditor) checkMonths(ctx context.Context) error {
 func (a *auditor) checkStray(ctx context.Context) error {
 	for _, t := range [...][2]string{
 		{"share", `concat_ws('/', x.giver, x.thing, x.period)`}, {"share_return", `x.id::text`}, {"reservation", `x.id::text`},
-		{"flattr", `concat_ws('/', x.id, x.period)`}, {"earning", `x.id::text`}, {"settlement", `x.period`},
+		{"share_part", `x.id::text`}, {"flattr_part", `x.id::text`}, {"flattr", `concat_ws('/', x.id, x.period)`}, {"earning", `x.id::text`}, {"settlement", `x.period`},
 	} {
 		type stray struct{ key, period string }
 		all := open(ctx, a, "stray", `select `+t[1]+`, x.period from `+t[0]+` x
@@ -94,8 +98,8 @@ func (a *auditor) openMonth(ctx context.Context, m *month) monthRows {
 			func(c *click) []any { return []any{&c.id, &c.giver, &c.thing, &c.state} }),
 		shares: open(ctx, a, "share", `select giver, thing, amount from share`+of+`order by giver, thing`,
 			func(s *share) []any { return []any{&s.giver, &s.thing, &s.amount} }),
-		returns: open(ctx, a, "return", `select id, giver, thing, claim, amount from share_return`+of+`order by giver, thing, id`,
-			func(g *giveBack) []any { return []any{&g.id, &g.giver, &g.thing, &g.claim, &g.amount} }),
+		returns: open(ctx, a, "return", `select id, giver, thing, claim, amount, coalesce(part, 0) from share_return`+of+`order by giver, thing, id`,
+			func(g *giveBack) []any { return []any{&g.id, &g.giver, &g.thing, &g.claim, &g.amount, &g.part} }),
 	}
 }
 

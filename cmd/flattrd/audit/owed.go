@@ -14,6 +14,12 @@ func (a *auditor) checkEarnings(ctx context.Context, m *month) error {
 			due[t.member] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
 		}
 	}
+	for id, s := range a.authors.got {
+		if p := a.authors.parts[id]; p.member != 0 {
+			d := due[p.member]
+			due[p.member] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
+		}
+	}
 	type earning struct{ id, member, flattrs, amount int64 }
 	all := open(ctx, a, "earning", `select id, member, flattrs::bigint, amount from earning where period = '`+m.period+`' order by id`,
 		func(e *earning) []any { return []any{&e.id, &e.member, &e.flattrs, &e.amount} })
@@ -34,7 +40,7 @@ func (a *auditor) checkEarnings(ctx context.Context, m *month) error {
 }
 
 const ownLines = `
-	select l.id, l.claim, l.payee, l.member, l.amount, l.things, l.refused
+	select l.id, l.claim, l.payee, l.split, l.member, l.amount, l.things, l.refused
 	from claim_line l join claim c on c.id = l.claim
 	where c.direction = 'out' and c.supersedes is null and not c.adopted and c.period = '%s' order by l.claim, l.payee collate "C"`
 
@@ -43,8 +49,9 @@ const ownLines = `
 // otherwise, and is held to its signed offer alone.
 func (a *auditor) checkOwed(ctx context.Context, m *month) error {
 	claimed := make([]bool, len(a.things))
+	taken := map[int64]bool{} // authors whose parts are claimed
 	all := open(ctx, a, "line", fmt.Sprintf(ownLines, m.period), (*line).fields)
-	if err := all.each(func(l line) { a.checkOwedLine(m, &l, claimed) }); err != nil {
+	if err := all.each(func(l line) { a.checkOwedLine(m, &l, claimed, taken) }); err != nil {
 		return err
 	}
 	for place, s := range a.sums {
@@ -53,11 +60,17 @@ func (a *auditor) checkOwed(ctx context.Context, m *month) error {
 				Why: fmt.Sprintf("shares of thing %s in %s", t.iri, m.period)})
 		}
 	}
+	for id, s := range a.authors.got {
+		if p := a.authors.parts[id]; p.peer != 0 && s.amount > 0 && !taken[id] {
+			a.find(Finding{Table: "claim_line", Expected: fmt.Sprintf("%d for %s", s.amount, p.payee), Found: "none",
+				Why: fmt.Sprintf("parts of thing %d in %s", p.of.thing, m.period)})
+		}
+	}
 	a.verified(m.period+": lines for members elsewhere", all.count)
 	return nil
 }
 
-func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool) {
+func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool, taken map[int64]bool) {
 	at := Finding{Table: "claim_line", Key: fmt.Sprint(l.id), Why: fmt.Sprintf("shares behind a line of claim %d", l.claim)}
 	things, err := a.readLineThings(l.things)
 	if err != nil {
@@ -65,14 +78,13 @@ func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool) {
 	}
 	total, hidden, flattrs, before := int64(0), int64(0), int64(0), ""
 	for _, t := range things {
-		if t.place < 0 || a.things[t.place].peer != a.claims[l.claim].peer || a.things[t.place].payee != l.payee ||
-			claimed[t.place] || t.object <= before {
+		s, right := a.owedFor(l, t, claimed, taken)
+		if !right || t.object <= before {
 			at.Column, at.Expected, at.Found = "things", "things of "+l.payee+", sorted, each once", t.object
 			a.find(at)
 			continue
 		}
-		claimed[t.place], before = true, t.object
-		s := a.sums[t.place]
+		before = t.object
 		same(a, at, "things: flattrs of "+t.object, s.flattrs, t.flattrs)
 		total, flattrs = total+s.amount, flattrs+s.flattrs
 		if t.amount == untold {
@@ -86,6 +98,29 @@ func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool) {
 		at.Column, at.Expected, at.Found = "things", "none, or at least three flattrs without an amount", fmt.Sprint(hidden)
 		a.find(at)
 	}
+}
+
+// owedFor is what a thing gave a line's payee, alone or as one of its authors; false: it isn't that one's, or is claimed
+// already.
+func (a *auditor) owedFor(l *line, t lineThing, claimed []bool, taken map[int64]bool) (sum, bool) {
+	if t.place < 0 {
+		return sum{}, false
+	}
+	peer := a.claims[l.claim].peer
+	if l.split == nil {
+		right := a.things[t.place].peer == peer && a.things[t.place].payee == l.payee && !claimed[t.place]
+		claimed[t.place] = true
+		return a.sums[t.place], right
+	}
+	for id, s := range a.authors.got {
+		p := a.authors.parts[id]
+		if place, ok := a.thingAt[p.of.thing]; ok && place == t.place && p.of.number == *l.split && p.payee == l.payee {
+			right := p.peer == peer && !taken[id]
+			taken[id] = true
+			return s, right
+		}
+	}
+	return sum{}, false
 }
 
 // checkSettlements: a settled month has its totals, and no other month is settled.

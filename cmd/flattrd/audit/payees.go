@@ -11,6 +11,10 @@ const clockSlack = time.Minute
 
 // noteRefused keeps in mind whose shares are returned.
 func (a *auditor) noteRefused(c *claim, l *line, things []lineThing) {
+	if l.split != nil {
+		a.noteRefusedParts(c, l, things)
+		return
+	}
 	mine := a.refused[c.period]
 	if mine == nil {
 		mine = map[int32]refusedLine{}
@@ -18,6 +22,18 @@ func (a *auditor) noteRefused(c *claim, l *line, things []lineThing) {
 	}
 	for _, t := range things {
 		mine[t.place] = refusedLine{c.id, l.id}
+	}
+}
+
+// noteRefusedParts does the same for what of co-authored things is the payee's.
+func (a *auditor) noteRefusedParts(c *claim, l *line, things []lineThing) {
+	mine := a.authors.refused[c.period]
+	if mine == nil {
+		mine = map[partLine]refusedLine{}
+		a.authors.refused[c.period] = mine
+	}
+	for _, t := range things {
+		mine[partLine{t.place, l.payee, *l.split}] = refusedLine{c.id, l.id}
 	}
 }
 

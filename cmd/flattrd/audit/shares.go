@@ -55,6 +55,7 @@ func (a *auditor) divide(m *month, g *giver, accepted []click, budget int64) {
 			a.sums[place].flattrs++
 			a.sums[place].amount += a.parts[i]
 		}
+		a.divideShare(m, g, c, a.parts[i])
 	}
 }
 
@@ -94,6 +95,9 @@ func (a *auditor) compareShares(m *month, g *giver, accepted []click, budget *re
 
 // compareReturn: a share whose line was refused came back, once, whole. What is left of the returns is returned.
 func (a *auditor) compareReturn(m *month, g *giver, c click, part int64, returns []giveBack) []giveBack {
+	if len(a.takers(c)) > 0 {
+		return returns // its authors' parts came back
+	}
 	for len(returns) > 0 && returns[0].thing < c.thing {
 		a.strayReturn(returns[0], "no share of a refused line calls for it")
 		returns = returns[1:]
