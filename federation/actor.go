@@ -180,7 +180,11 @@ func (s *Server) button(r *http.Request) (answer, error) {
 		a.gone = true
 		return a, err
 	}
-	return as2(vocab.RenderPage(s.page(b)))
+	page, err := s.splitPage(r.Context(), b)
+	if err != nil {
+		return answer{}, err
+	}
+	return as2(vocab.RenderPage(page))
 }
 
 // buttonLikes tells how many, never who.

@@ -83,7 +83,7 @@ func numberOf(c vocab.Claim, host string) (int32, bool) {
 func ledgerLines(lines []vocab.Line) []ledger.Line {
 	all := make([]ledger.Line, len(lines))
 	for i, l := range lines {
-		all[i] = ledger.Line{Payee: l.Payee, Amount: l.Amount}
+		all[i] = ledger.Line{Payee: l.Payee, Split: versionOf(l.Split), Amount: l.Amount}
 		for _, t := range l.Things {
 			thing := ledger.LineThing{Object: t.Object, Flattrs: t.Flattrs, Amount: -1}
 			if t.Amount != nil {
@@ -95,10 +95,23 @@ func ledgerLines(lines []vocab.Line) []ledger.Line {
 	return all
 }
 
+// versionOf is the number of a split's version, as ours are named; 0: none. Another name makes another digest, and the
+// claim is found to be at fault.
+func versionOf(name string) int32 {
+	n, err := strconv.ParseInt(name, 10, 32)
+	if err != nil || n < 1 {
+		return 0
+	}
+	return int32(n)
+}
+
 func wireLines(lines []ledger.Line) []vocab.Line {
 	all := make([]vocab.Line, len(lines))
 	for i, l := range lines {
 		all[i] = vocab.Line{Payee: l.Payee, Amount: l.Amount}
+		if l.Split != 0 {
+			all[i].Split = strconv.Itoa(int(l.Split))
+		}
 		for _, t := range l.Things {
 			thing := vocab.LineThing{Object: t.Object, Flattrs: t.Flattrs}
 			if t.Amount >= 0 {

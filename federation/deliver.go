@@ -126,6 +126,10 @@ func (s *Server) write1(ctx context.Context, m ledger.Message) (letter, error) {
 		return s.writeClaim(ctx, m)
 	case ledger.TellPayment, ledger.TellPaymentAnswer:
 		return s.writePayment(ctx, m)
+	case ledger.TellSplit, ledger.TellSplitAnswer, ledger.TellSplitWithdrawn:
+		return s.writeSplit(ctx, m)
+	case ledger.TellPage:
+		return s.writePage(ctx, m)
 	case ledger.TellStatement:
 		return s.writeStatement(ctx, m)
 	case ledger.TellReturn:
@@ -164,7 +168,10 @@ func (s *Server) writeLike(ctx context.Context, m ledger.Message) (letter, error
 		return letter{}, err
 	}
 	like := vocab.Like{ID: o.ID, Actor: o.Giver, Object: o.Object, Published: o.MadeAt, To: []string{o.Payee},
-		Period: o.Period, Carries: o.Carries}
+		Period: o.Period, Carries: o.Carries, Split: int64(o.Split)}
+	if o.Split > 0 {
+		like.To = o.Authors
+	}
 	l := letter{inbox: inbox, as: rsaKey(o.Giver)}
 	switch {
 	case m.Kind == ledger.TellLike:
@@ -173,7 +180,7 @@ func (s *Server) writeLike(ctx context.Context, m ledger.Message) (letter, error
 		return l, errPointless
 	default:
 		l.body, err = vocab.RenderUndo(vocab.Undo{ID: o.ID + "#undo", Actor: o.Giver, Object: o.ID, Like: &like,
-			Published: *o.Undone, To: []string{o.Payee}})
+			Published: *o.Undone, To: like.To})
 	}
 	return l, err
 }
@@ -191,6 +198,9 @@ func (s *Server) writeLikeAnswer(ctx context.Context, m ledger.Message) (letter,
 		ledger.TellReject: vocab.Refused}[m.Kind]
 	answer := vocab.Answer{ID: s.inst.BaseURL + "/answers/" + lower(string(verdict)) + "/" + short(a.Like),
 		Actor: a.Payee, Verdict: verdict, Object: a.Like, Published: a.ReceivedAt, To: []string{a.Giver}}
+	if a.Part { // each author's is one by itself
+		answer.ID += "/" + a.Payee[strings.LastIndexByte(a.Payee, '/')+1:]
+	}
 	if verdict == vocab.Refused {
 		answer.Reason = vocab.Reason(a.Reason)
 	}

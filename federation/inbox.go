@@ -145,11 +145,21 @@ func (s *Server) receiver(m message) (take receiver, money bool, err error) {
 	case "Like":
 		return s.receiveLike, false, nil
 	case "Undo":
+		if object, embedded, err := m.Embedded("object"); err == nil && embedded && object.Is(vocab.OfferType) {
+			return s.receiveSplitWithdrawn, true, nil
+		}
 		return s.receiveUndo, false, nil
 	case "Follow":
 		return s.receiveFollow, false, nil
 	case "Offer":
+		if object, embedded, err := m.Embedded("object"); err == nil && embedded && object.Is(vocab.SplitType) {
+			return s.receiveSplit, true, nil
+		}
 		return s.receiveOffer, true, nil
+	case "Update":
+		if object, embedded, err := m.Embedded("object"); err == nil && embedded && object.Has(vocab.TermSplit) {
+			return s.receivePage, true, nil
+		}
 	case "Accept", "TentativeAccept", "Reject":
 		object, err := m.Ref("object")
 		switch {
@@ -159,6 +169,8 @@ func (s *Server) receiver(m message) (take receiver, money bool, err error) {
 			return s.receiveAnswer, false, nil
 		case strings.HasPrefix(object, s.inst.BaseURL+"/claims/"):
 			return s.receiveClaimAnswer, true, nil
+		case strings.HasPrefix(object, s.inst.ButtonIRI("")):
+			return s.receiveSplitAnswer, true, nil
 		case strings.HasPrefix(object, s.inst.BaseURL+"/payments/"):
 			return s.receivePaymentAnswer, true, nil
 		}
@@ -188,7 +200,7 @@ func (s *Server) receiveLike(ctx context.Context, m message) error {
 		return nil // a like, not a flattr: only flattr members' clicks carry money (protocol §6)
 	}
 	return s.ledger.ReceiveFlattr(ctx, ledger.ReceivedLike{ID: m.id, Giver: m.actor, Host: m.host,
-		Object: like.Object, Period: like.Period, Carries: like.Carries})
+		Object: like.Object, Period: like.Period, Carries: like.Carries, Split: int32(like.Split)})
 }
 
 func (s *Server) receiveUndo(ctx context.Context, m message) error {

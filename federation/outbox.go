@@ -38,7 +38,7 @@ const (
 func movesMoney(kind string) bool {
 	switch kind {
 	case ledger.TellClaim, ledger.TellClaimAnswer, ledger.TellPayment, ledger.TellPaymentAnswer,
-		ledger.TellStatement, ledger.TellReturn:
+		ledger.TellStatement, ledger.TellReturn, ledger.TellSplit, ledger.TellSplitAnswer, ledger.TellSplitWithdrawn, ledger.TellPage:
 		return true
 	}
 	return false

@@ -66,7 +66,7 @@ func (s *Server) remoteThing(ctx context.Context, host, iri string) (ledger.Remo
 	if err := s.storeActor(ctx, owner); err != nil {
 		return ledger.RemoteThing{}, err
 	}
-	r := ledger.RemoteThing{IRI: iri, URL: page.URL, Title: page.Name, Payee: owner.ID, PayeeName: owner.Name, Host: host}
+	r := ledger.RemoteThing{IRI: iri, URL: page.URL, Title: page.Name, Payee: owner.ID, PayeeName: owner.Name, Host: host, Splits: toldSplits(page.Splits)}
 	if r.PayeeName == "" {
 		r.PayeeName = owner.PreferredUsername
 	}

@@ -115,18 +115,21 @@ func (l *Ledger) checkShareParts(mine []settledPart) (found []Violation) {
 		found = append(found, Violation{"share-part", fmt.Sprintf("share_part %s of share %d/%d/%s: %s, want %s",
 			text(s.ID), s.Giver, s.Thing, s.Period, text(s.Amount), want)})
 	}
-	var takers []taker
+	var weights []int64
+	var ties []Tie
 	var of []settledPart
 	for _, s := range mine {
 		if s.Part == nil {
 			wrong(s, "none")
 			continue
 		}
-		takers, of = append(takers, taker{*s.Part, *s.Payee, s.Weight}), append(of, s)
+		tie := PartTie(s.Period, l.inst.MemberIRI(s.Name), s.IRI, *s.Payee)
+		weights, ties, of = append(weights, s.Weight), append(ties, tie), append(of, s)
 	}
-	for i, amount := range divideByWeight(mine[0].Share, takers, func(t taker) Tie {
-		return PartTie(of[0].Period, l.inst.MemberIRI(of[0].Name), of[0].IRI, t.Payee)
-	}) {
+	if len(of) == 0 {
+		return found
+	}
+	for i, amount := range SplitByTie(mine[0].Share, weights, ties) {
 		if s := of[i]; s.Amount == nil || *s.Amount != amount {
 			wrong(s, fmt.Sprint(amount))
 		}

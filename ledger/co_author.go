@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,7 +24,8 @@ const (
 )
 
 const (
-	maxAuthors = 20
+	maxAuthors = 15               // that an owner names
+	maxAsked   = 2*maxAuthors + 1 // with those in the version before, and the owner
 	maxWeight  = 1_000_000
 )
 
@@ -150,6 +152,6 @@ func (l *Ledger) AskedSplits(ctx context.Context, by int64) ([]AskedSplit, error
 		mine := v.Parts[slices.IndexFunc(v.Parts, func(p SplitPart) bool { return p.Member != nil && *p.Member == by })]
 		asked = append(asked, AskedSplit{v, t, mine})
 	}
-	slices.SortStableFunc(asked, func(a, b AskedSplit) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	slices.SortFunc(asked, func(a, b AskedSplit) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID)) })
 	return asked, err
 }

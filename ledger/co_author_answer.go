@@ -31,6 +31,11 @@ func (l *Ledger) AnswerSplit(ctx context.Context, by, id int64, consent bool) er
 		if t.Button != nil {
 			return tx.decideSplit(ctx, v.ID, open)
 		}
+		if !consent { // it can't come into force any more
+			if err := tx.endSplit(ctx, v.ID, SplitRefused, nil); err != nil {
+				return err
+			}
+		}
 		return tx.tellSplitAnswer(ctx, v, t, v.Parts[at])
 	})
 }
@@ -132,7 +137,7 @@ func (tx *Tx) decideSplit(ctx context.Context, id int64, open string) error {
 	}
 	switch next := NextPeriod(open); {
 	case any(PartRefused):
-		return tx.endSplit(ctx, id, SplitRefused, nil)
+		return tx.refuseSplit(ctx, v)
 	case any(PartAsked):
 		return nil
 	default:
@@ -141,6 +146,18 @@ func (tx *Tx) decideSplit(ctx context.Context, id int64, open string) error {
 		}
 	}
 	return tx.tellPage(ctx, v)
+}
+
+// refuseSplit ends a version that somebody refuses; whoever else is asked about it needn't answer any more.
+func (tx *Tx) refuseSplit(ctx context.Context, v SplitVersion) error {
+	if err := tx.endSplit(ctx, v.ID, SplitRefused, nil); err != nil {
+		return err
+	}
+	hosts, err := tx.askedHosts(ctx, v.ID)
+	for _, host := range hosts {
+		tx.tell(Message{Kind: TellSplitWithdrawn, Key: v.IRI, To: host})
+	}
+	return err
 }
 
 // tellPage tells the other instances that a thing of ours has another split.

@@ -22,7 +22,7 @@ type SplitOffer struct {
 // ErrConflict: it is known with other content. FieldError "authors": as of ProposeSplit, and unknown, if nobody
 // of ours is asked.
 func (l *Ledger) ReceiveSplit(ctx context.Context, o SplitOffer) error {
-	if err := checkAuthors(o.Authors); err != nil {
+	if err := checkAuthors(o.Authors, maxAsked); err != nil {
 		return err
 	}
 	return l.tx(ctx, func(tx *Tx) error {
@@ -124,7 +124,7 @@ func (tx *Tx) saveSplits(ctx context.Context, t Thing, told []ToldSplit) error {
 		if !ValidPeriod(s.Period) || s.Version < 1 || !strings.HasPrefix(s.IRI, "http") {
 			return refused("split", "form")
 		}
-		if err := checkAuthors(s.Authors); err != nil {
+		if err := checkAuthors(s.Authors, maxAsked); err != nil {
 			return err
 		}
 		if err := tx.saveSplit(ctx, t, s); err != nil {

@@ -20,7 +20,7 @@ type Author struct {
 // is in the version before and isn't named gets nothing, and is asked for that. FieldError "authors": weight,
 // too-many, twice, unknown, none; "split": open (another version waits for its answers).
 func (l *Ledger) ProposeSplit(ctx context.Context, owner int64, button string, authors []Author) (v SplitVersion, err error) {
-	if err := checkAuthors(authors); err != nil {
+	if err := checkAuthors(authors, maxAuthors); err != nil {
 		return v, err
 	}
 	err = l.tx(ctx, func(tx *Tx) error {
@@ -55,7 +55,7 @@ func (l *Ledger) ProposeSplit(ctx context.Context, owner int64, button string, a
 	return v, err
 }
 
-func checkAuthors(authors []Author) error {
+func checkAuthors(authors []Author, most int) error {
 	total := int64(0)
 	for i, a := range authors {
 		if a.Weight < 0 || a.Weight > maxWeight {
@@ -67,7 +67,7 @@ func checkAuthors(authors []Author) error {
 		total += int64(a.Weight)
 	}
 	switch {
-	case len(authors) > maxAuthors:
+	case len(authors) > most:
 		return refused("authors", "too-many")
 	case total == 0:
 		return refused("authors", "none")

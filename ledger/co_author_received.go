@@ -44,15 +44,15 @@ func (tx *Tx) askedVersion(ctx context.Context, r ReceivedLike) (v SplitVersion,
 }
 
 // receiveShared judges and stores a Like on a co-authored thing, once for each author of ours.
-func (tx *Tx) receiveShared(ctx context.Context, r ReceivedLike, open string, v SplitVersion, stale bool) (receivedFlattr, error) {
-	k, err := tx.likeMonth(ctx, r, open)
-	if err != nil {
+func (tx *Tx) receiveShared(ctx context.Context, r receivedRow, open string, v SplitVersion, stale bool) (receivedFlattr, error) {
+	k := likeFacts{soon: tx.opensSoon(r.Period, open)}
+	if err := tx.QueryRow(ctx, monthForLike, r.Period).Scan(&k.month); err != nil && notFound(err) != ErrNotFound {
 		return receivedFlattr{}, err
 	}
-	button, answers := tx.buttonOf(r.Object), map[int64]judgement{}
-	total := rejected(ReasonOtherSplit)
-	if stale && button != nil {
-		err = tx.tellStale(ctx, *button, r.Host)
+	r.button = tx.buttonOf(r.Object)
+	answers, total := map[int64]judgement{}, rejected(ReasonOtherSplit)
+	if stale && r.button != nil { // its home may have missed what is in force
+		tx.tell(Message{Kind: TellPage, Key: *r.button, To: r.Host})
 	}
 	if !stale {
 		total = rejected(ReasonUnknownThing)
@@ -60,17 +60,14 @@ func (tx *Tx) receiveShared(ctx context.Context, r ReceivedLike, open string, v 
 			if p.Member == nil || p.Weight == 0 {
 				continue
 			}
-			j, err := tx.judgePart(ctx, k, r, v, p)
+			j, err := tx.judgePart(ctx, k, r.ReceivedLike, v, p)
 			if err != nil {
 				return receivedFlattr{}, err
 			}
 			answers[p.ID], total = j, total.with(j, len(answers) == 0)
 		}
 	}
-	if err != nil {
-		return receivedFlattr{}, err
-	}
-	f, err := tx.insertReceived(ctx, r, button, nil, total)
+	f, err := tx.insertReceived(ctx, r, total)
 	if err != nil {
 		return f, err
 	}
@@ -98,13 +95,6 @@ func (tx *Tx) buttonOf(iri string) *string {
 		return &id
 	}
 	return nil
-}
-
-// tellStale tells a giver's home what is in force.
-func (tx *Tx) tellStale(ctx context.Context, button, host string) error {
-	_, err := tx.peer(ctx, host)
-	tx.tell(Message{Kind: TellPage, Key: button, To: host})
-	return err
 }
 
 // judgePart answers for one author, as for the owner of a thing that isn't shared. Who hasn't consented in a month

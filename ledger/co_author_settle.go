@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -69,7 +70,11 @@ func (p *piece) divideShare(period, giver string, c click, amount int64) {
 		return
 	}
 	object := p.b.things.all[c.at].object
-	for i, part := range divideByWeight(amount, takers, func(t taker) Tie { return tieOf(&p.scratch, period, giver, object, t.Payee) }) {
+	weights, ties := make([]int64, len(takers)), make([]Tie, len(takers))
+	for i, t := range takers {
+		weights[i], ties[i] = t.Weight, tieOf(&p.scratch, period, giver, object, t.Payee)
+	}
+	for i, part := range SplitByTie(amount, weights, ties) {
 		p.divided = append(p.divided, dividedShare{key, takers[i].ID, part})
 	}
 }
@@ -85,24 +90,20 @@ func (c *catalogue) takeOut(divided []dividedShare) {
 	}
 }
 
-// divideByWeight divides a share over those who take it by largest remainder, ties by hash (protocol §7): it is the
-// same in whatever order they come.
-func divideByWeight(amount int64, takers []taker, tie func(taker) Tie) []int64 {
-	type ranked struct {
-		tie Tie
-		i   int
+// SplitByTie divides a share's micro-units over its takers' weights by largest remainder, ties by hash (protocol §7): it
+// is the same in whatever order they come. It panics as SplitByWeight does.
+func SplitByTie(amount int64, weights []int64, ties []Tie) []int64 {
+	order := make([]place, len(weights))
+	for i := range weights {
+		order[i] = place{ties[i], i}
 	}
-	order := make([]ranked, len(takers))
-	for i, t := range takers {
-		order[i] = ranked{tie(t), i}
-	}
-	slices.SortFunc(order, func(a, b ranked) int { return slices.Compare(a.tie[:], b.tie[:]) })
-	weights := make([]int64, len(takers))
+	slices.SortFunc(order, func(a, b place) int { return bytes.Compare(a.tie[:], b.tie[:]) })
+	sorted := make([]int64, len(weights))
 	for k, o := range order {
-		weights[k] = takers[o.i].Weight
+		sorted[k] = weights[o.i]
 	}
-	parts := make([]int64, len(takers))
-	for k, part := range SplitByWeight(amount, weights) {
+	parts := make([]int64, len(weights))
+	for k, part := range SplitByWeight(amount, sorted) {
 		parts[order[k].i] = part
 	}
 	return parts

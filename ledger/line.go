@@ -71,7 +71,7 @@ func (d *linesDigest) add(l Line) (things []byte, err error) {
 	d.raw = append(strconv.AppendInt(append(d.raw[:0], `{"amount":"`...), l.Amount, 10), `","payee":`...)
 	d.raw = appendString(d.raw, l.Payee)
 	if l.Split != 0 {
-		d.raw = strconv.AppendInt(append(d.raw, `,"split":`...), int64(l.Split), 10)
+		d.raw = append(strconv.AppendInt(append(d.raw, `,"split":"`...), int64(l.Split), 10), '"')
 	}
 	d.raw = append(d.raw, `,"things":`...)
 	start := len(d.raw)

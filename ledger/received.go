@@ -84,19 +84,6 @@ const lockByName = `select pg_advisory_xact_lock(hashtextextended($1, 0))`
 
 // receive judges and stores a Like that is new.
 func (tx *Tx) receive(ctx context.Context, r ReceivedLike, open string) (receivedFlattr, error) {
-	if v, shared, stale, err := tx.askedVersion(ctx, r); err != nil {
-		return receivedFlattr{}, err
-	} else if shared {
-		return tx.receiveShared(ctx, r, open, v, stale)
-	}
-	known, err := tx.likeFacts(ctx, r, open)
-	if err != nil {
-		return receivedFlattr{}, err
-	}
-	return tx.insertReceived(ctx, r, known.button, known.member, known.judge())
-}
-
-func (tx *Tx) insertReceived(ctx context.Context, r ReceivedLike, button *string, member *int64, j judgement) (receivedFlattr, error) {
 	peer, err := tx.peer(ctx, r.Host)
 	if err != nil {
 		return receivedFlattr{}, err
@@ -105,6 +92,28 @@ func (tx *Tx) insertReceived(ctx context.Context, r ReceivedLike, button *string
 	if err != nil {
 		return receivedFlattr{}, err
 	}
+	if v, shared, stale, err := tx.askedVersion(ctx, r); err != nil {
+		return receivedFlattr{}, err
+	} else if shared {
+		return tx.receiveShared(ctx, receivedRow{ReceivedLike: r, peer: peer.ID, undone: undone}, open, v, stale)
+	}
+	known, err := tx.likeFacts(ctx, r, open)
+	if err != nil {
+		return receivedFlattr{}, err
+	}
+	return tx.insertReceived(ctx, receivedRow{r, peer.ID, undone, known.button, known.member}, known.judge())
+}
+
+// receivedRow is a Like with what its row needs.
+type receivedRow struct {
+	ReceivedLike
+	peer   int64
+	undone *time.Time
+	button *string
+	member *int64
+}
+
+func (tx *Tx) insertReceived(ctx context.Context, r receivedRow, j judgement) (receivedFlattr, error) {
 	answered := &tx.at
 	if j.answer == "tentative" {
 		answered = nil
@@ -113,8 +122,8 @@ func (tx *Tx) insertReceived(ctx context.Context, r ReceivedLike, button *string
 		insert into received_flattr (id, giver, peer, object, button, member, period, carries,
 		  answer, reason, received_at, answered_at, undone_at)
 		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9, nullif($10, ''), $11, $12, $13)
-		returning `+receivedColumns, r.ID, r.Giver, peer.ID, r.Object, button, member, r.Period, r.Carries,
-		j.answer, j.reason, tx.at, answered, undone))
+		returning `+receivedColumns, r.ID, r.Giver, r.peer, r.Object, r.button, r.member, r.Period, r.Carries,
+		j.answer, j.reason, tx.at, answered, r.undone))
 }
 
 // tombstone is the key under which an Undo of this id by this actor is kept. Both may be as long as ids
@@ -156,9 +165,10 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	if !ours {
 		return k, nil
 	}
-	if k, err = tx.likeMonth(ctx, r, open); err != nil {
+	if err := tx.QueryRow(ctx, monthForLike, r.Period).Scan(&k.month); err != nil && err != pgx.ErrNoRows {
 		return k, err
 	}
+	k.soon = tx.opensSoon(r.Period, open)
 	var payee string
 	err = tx.QueryRow(ctx, `
 		select b.id, m.id, m.name, b.removed_at is not null or m.deleted_at is not null, `+tx.l.inst.gives("m.id", "$2")+`
@@ -172,13 +182,11 @@ func (tx *Tx) likeFacts(ctx context.Context, r ReceivedLike, open string) (k lik
 	return k, err
 }
 
-func (tx *Tx) likeMonth(ctx context.Context, r ReceivedLike, open string) (k likeFacts, err error) {
-	err = tx.QueryRow(ctx, `select state from month where period = $1 for share`, r.Period).Scan(&k.month)
-	if err != nil && err != pgx.ErrNoRows {
-		return k, err
-	}
-	k.soon = r.Period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
-	return k, nil
+const monthForLike = `select state from month where period = $1 for share`
+
+// opensSoon: a Like of the next month is taken within an hour of it.
+func (tx *Tx) opensSoon(period, open string) bool {
+	return period == NextPeriod(open) && tx.at.Add(nextPeriodLeeway).After(PeriodEnd(open))
 }
 
 // judgement is the answer to a Like.

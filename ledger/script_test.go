@@ -132,6 +132,9 @@ func (s *scene) line(w []string) (string, error) {
 	case "deliver":
 		s.post.Deliver(s.t)
 		return "", nil
+	case "deliver-but":
+		s.deliverBut(w[1])
+		return "", nil
 	case "clock":
 		at, err := time.Parse(time.RFC3339, w[1])
 		s.clock.Set(at)

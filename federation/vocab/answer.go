@@ -28,6 +28,7 @@ const (
 	NotAccepting Reason = "not-accepting" // Likes and lines
 	Blocked      Reason = "blocked"       // Likes and lines
 	Deleted      Reason = "deleted"       // Likes and lines
+	OtherSplit   Reason = "other-split"   // Likes: another version of the thing's split is in force
 	UnknownPayee Reason = "unknown-payee" // lines
 	NotReceived  Reason = "not-received"  // payments
 	InFlight     Reason = "in-flight"     // nettings: something of it is in an unanswered payment
@@ -37,7 +38,7 @@ var reasonGrammar = regexp.MustCompile(`^[a-z][a-z-]{0,63}$`)
 
 // ForLikes says whether a Like may be refused for this reason (protocol §4).
 func (r Reason) ForLikes() bool {
-	return slices.Contains([]Reason{UnknownThing, OwnThing, PeriodClosed, NotAccepting, Blocked, Deleted}, r)
+	return slices.Contains([]Reason{UnknownThing, OwnThing, PeriodClosed, NotAccepting, Blocked, Deleted, OtherSplit}, r)
 }
 
 // ForLines says whether a line of a claim may be refused for this reason (protocol §8).

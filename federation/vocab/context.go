@@ -49,6 +49,9 @@ const (
 	TermRecords        = NS + "records"
 	TermReturned       = NS + "returned"
 	TermAnswer         = NS + "answer"
+	TermSplit          = NS + "split"
+	TermVersion        = NS + "version"
+	TermAuthors        = NS + "authors"
 
 	// PaymentType is the type of a payment between two instances (protocol §9).
 	PaymentType = NS + "Payment"
@@ -58,6 +61,8 @@ const (
 	KeyRotationType = NS + "KeyRotation"
 	// StatementType is the type of what one instance tells a peer that it has on record (protocol §9).
 	StatementType = NS + "Statement"
+	// SplitType is the type of a version of how what a thing gets is divided among its authors (protocol §3).
+	SplitType = NS + "Split"
 	// OfferType is ActivityStreams'.
 	OfferType = asNS + "Offer"
 

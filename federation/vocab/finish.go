@@ -61,6 +61,10 @@ var (
 	statementContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:records": literal("fl:records"),
 		"fl:returned": literal("fl:returned"), "fl:answer": literal("fl:answer")}}
 
+	splitContext = []any{AS2, "https://w3id.org/security/data-integrity/v2", map[string]any{"fl": NS, "fl:authors": literal("fl:authors")}}
+
+	splitPageContext = []any{AS2, map[string]any{"Hashtag": "as:Hashtag", "fl": NS, "fl:split": literal("fl:split")}}
+
 	pageContext = []any{AS2, map[string]any{"Hashtag": "as:Hashtag"}}
 
 	actorContext = []any{

@@ -18,6 +18,7 @@ type Like struct {
 	Period   string // month "2026-11"; "" if this is no flattr
 	Payee    string // who receives, if the thing is no button of the receiver's; else ""
 	Carries  string // id of the old flattr that this one brings into the month, or ""
+	Split    int64  // version of a co-authored thing's split, by which the receiver's members get a part; else 0
 	GiverTag string // who gave, to an anonymous giver's home alone; else ""
 }
 
@@ -36,6 +37,7 @@ func ParseLike(d Document) (Like, error) {
 		Period:    r.optMonth(TermPeriod),
 		Payee:     r.optRef(TermPayee),
 		Carries:   r.optRef(TermCarries),
+		Split:     r.version(TermSplit),
 		GiverTag:  r.text(TermGiverTag, maxToken),
 	}, r.err
 }
@@ -53,5 +55,5 @@ func (l Like) draft() *draft {
 		d.keep(&Fault{Code: CodePeriod, Path: "/period", Rule: "a month: YYYY-MM"})
 	}
 	return d.ref("object", l.Object).set("period", l.Period).
-		optRef("fl:payee", l.Payee).optRef("fl:carries", l.Carries).optText("fl:giverTag", l.GiverTag)
+		optRef("fl:payee", l.Payee).optRef("fl:carries", l.Carries).optText("fl:split", formatVersion(l.Split)).optText("fl:giverTag", l.GiverTag)
 }

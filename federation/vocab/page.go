@@ -21,6 +21,7 @@ type Page struct {
 	Published    time.Time
 	Updated      time.Time
 	To, CC       []string
+	Splits       []Split // the versions that everybody has consented to
 }
 
 // pageTypes are the objects that may be flattred. A button is a Page; on other
@@ -40,6 +41,7 @@ func ParsePage(d Document) (Page, error) {
 		Updated:   r.time("updated"),
 		To:        r.audience("to"),
 		CC:        r.audience("cc"),
+		Splits:    r.splits(),
 	}
 	page.URL = r.first("url")
 	page.AttributedTo = r.first("attributedTo")
@@ -82,7 +84,15 @@ func (r *reader) hashtags() []string {
 
 // RenderPage writes a button.
 func RenderPage(p Page) ([]byte, error) {
-	return p.draft().render(pageContext)
+	return p.draft().render(p.context())
+}
+
+// context is that of plain Pages, unless there is a term of ours in it.
+func (p Page) context() any {
+	if len(p.Splits) > 0 {
+		return splitPageContext
+	}
+	return pageContext
 }
 
 func (p Page) draft() *draft {
@@ -97,6 +107,11 @@ func (p Page) draft() *draft {
 	}
 	if len(p.Tags) > 0 {
 		d.set("tag", hashtags(p.Tags))
+	}
+	if len(p.Splits) > 0 {
+		rows, err := splitRows(p.Splits)
+		d.keep(err)
+		d.set("fl:split", rows)
 	}
 	likes := streams.NewActivityStreamsCollection()
 	inner := compose(likes, p.Likes)

@@ -24,7 +24,7 @@ func (l *line) canonical() []byte {
 	payee, _ := json.Marshal(l.payee)
 	split := ""
 	if l.split != nil {
-		split = fmt.Sprintf(`,"split":%d`, *l.split)
+		split = fmt.Sprintf(`,"split":"%d"`, *l.split)
 	}
 	raw := fmt.Appendf(nil, `{"amount":"%d","payee":%s%s,"things":%s}`, l.amount, payee, split, l.things)
 	canonical, err := jcs.Transform(raw)

@@ -14,6 +14,9 @@
 //	flattr                  a member's click on a thing in a month, and how the payee's home answered
 //	payment                 a bank transfer from or to another instance, with allocations to claims; or a netting, whose
 //	                        allocations pay as much of both sides' claims
+//	thing_split, _part      how what a thing gets is divided among its authors, who have each consented; a version of
+//	                        it is in force from the first of a month on
+//	flattr_part             how each author's home answered a flattr on such a thing
 //	departure               how a member left, and whose the rest is
 //	withdrawal              money leaves by bank to a payee, or back to a giver
 //	document                a claim, payment or answer as its sender signed it, with an accounting key
@@ -22,6 +25,8 @@
 //
 //	share                   a settled month's budget, divided equally over its giver's accepted flattrs: the
 //	                        largest remainder, ties by SHA-256 over month, giver and thing (protocol §7)
+//	share_part              a share of a co-authored thing, divided by weight over the authors who take it: the largest
+//	                        remainder, ties by SHA-256 over month, giver, thing and payee
 //	earning                 what the shares give a member here in a month
 //	claim, claim_line       what the shares give the members of another instance; or, coming in, what its signed
 //	                        offer says

@@ -78,7 +78,7 @@ func (e *evidence) document(d *document) {
 		direction, peer = c.direction, c.peer
 	case y != nil:
 		direction, peer = y.direction, y.peer
-	case e.statement(d):
+	case e.split(d), e.statement(d):
 		return
 	default:
 		at := d.at()
@@ -170,6 +170,7 @@ func (e *evidence) missing() {
 		lacks(c.iri+answerSuffix, what, c.direction == "out" && c.answer != "")
 		lacks(c.iri+answerSuffix, what+", and its peer knows our answer", c.direction == "in" && c.answer != "" && (c.adopted || c.successor != nil || len(c.payments) > 0))
 	}
+	e.missingSplits(lacks)
 	for _, y := range e.a.payments {
 		what := fmt.Sprintf("payment %d is %s", y.id, y.state)
 		answered := y.state == "confirmed" || y.state == "not_received"
