@@ -50,6 +50,8 @@ type RevenueThing struct {
 	Amount  *int64
 	Total   int64 // flattrs of the thing in all months; only of RevenueClassic
 	Rest    bool
+	// CoAuthored: the payee is one of its authors, and Amount is that one's part.
+	CoAuthored bool
 }
 
 // Revenue reads a payee's month, calls head with its sums and then f with its things, those that got most first and rests last; at most so many
@@ -59,7 +61,7 @@ func (l *Ledger) Revenue(ctx context.Context, by int64, period string, most int,
 		found, err := tx.Query(ctx, revenueThings+`
 			select * from (
 			  select host, state, object, coalesce(t.button, '') as button, coalesce(t.url, '') as url, coalesce(t.title, '') as title,
-			    flattrs, amount, 0::bigint as total, rest
+			    flattrs, amount, 0::bigint as total, rest, `+coAuthoredBy+` as co_authored
 			  from told left join thing t on t.iri = told.object) x
 			order by rest, amount desc nulls last, flattrs desc, host, object limit nullif($4, 0)`, by, period, l.inst.Host, most)
 		return each(found, err, f)
@@ -72,7 +74,7 @@ func (l *Ledger) RevenueClassic(ctx context.Context, by int64, period string, f 
 	return l.revenue(ctx, by, period, func(Revenue) error { return nil }, func(tx pgx.Tx) error {
 		found, err := tx.Query(ctx, revenueThings+`
 			select x.host, x.state, x.object, coalesce(b.id, '') as button, coalesce(t.url, '') as url, coalesce(t.title, '') as title,
-			  x.flattrs, x.amount, coalesce(b.flattrs, 0)::bigint as total, x.rest
+			  x.flattrs, x.amount, coalesce(b.flattrs, 0)::bigint as total, x.rest, `+coAuthoredBy+` as co_authored
 			from (select '' as host, '' as state, object, sum(flattrs)::bigint as flattrs, sum(amount)::bigint as amount, rest
 			  from told where state <> 'pledged' group by object, rest) x
 			left join thing t on t.iri = x.object left join lateral (`+buttonQuery+` where b.id = t.button) b on true
@@ -107,6 +109,11 @@ func (l *Ledger) revenue(ctx context.Context, by int64, period string, head func
 		return things(tx)
 	})
 }
+
+// coAuthoredBy tells whether payee $1 gets a part of a thing t in month $2 by consent.
+const coAuthoredBy = `exists (
+	select from thing_split_part a join thing_split v on v.id = a.split
+	where v.thing = t.id and a.member = $1 and a.weight > 0 and v.state = 'consented' and v.period <= $2)`
 
 // revenueThings are the lines of payee $1 and month $2, of which $3 is this instance's host. What this
 // instance's own givers gave is told as a claim tells it (hideSmall): no amount of a thing with fewer than

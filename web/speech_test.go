@@ -137,7 +137,7 @@ func builtKeys(t *testing.T) map[string]string {
 		ledger.Undone, ledger.Carried, ledger.Expired)
 	add("state.", ".text", ledger.Unfunded, ledger.Sent, ledger.Held, ledger.Carried, ledger.Expired)
 	add("reason.", "", ledger.ReasonUnknownThing, ledger.ReasonNotAccepting, ledger.ReasonBlocked,
-		ledger.ReasonOwnThing, ledger.ReasonPeriodClosed,
+		ledger.ReasonOwnThing, ledger.ReasonPeriodClosed, ledger.ReasonOtherSplit,
 		"unknown-payee", "deleted")
 	add("refused.", "", "other")
 	add("monthstate.", "", "open", "closed", "settled")
@@ -145,6 +145,8 @@ func builtKeys(t *testing.T) map[string]string {
 	add("claim.", "", "draft", "replaced", ledger.Offered, ledger.ClaimTaken, ledger.Refused, ledger.Superseded, ledger.Confirmed)
 	add("claims.", "", "out", "in")
 	add("source.", "", "pledged", "available", ledger.ClaimTaken, ledger.Confirmed)
+	add("split.", "", ledger.SplitProposed, ledger.SplitConsented, ledger.SplitRefused, ledger.SplitWithdrawn)
+	add("part.", "", ledger.PartAsked, ledger.PartConsented, ledger.PartRefused)
 	add("payment.", "", "ordered", "sent", "announced", "confirmed", "not_received", "cancelled")
 	add("withdrawal.", "", "requested", "paid", "refused")
 	add("withdrawals.of.", "", ledger.OfEarnings, ledger.OfMeans, ledger.OfCause, ledger.OfFees)
