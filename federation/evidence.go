@@ -88,7 +88,10 @@ func VerifyEvidence(doc []byte, multikey string, lines []byte) (p Proven, err er
 		return p, err
 	}
 	p = Proven{ID: said.ID, Type: said.Type, By: method, Fingerprint: key.Fingerprint(), Made: said.Proof.Created}
-	if said.Type == "Offer" {
+	if parsed, failed := vocab.Decode(doc); said.Type == "Offer" && failed == nil {
+		if asked, _, _ := parsed.Embedded("object"); asked.Is(vocab.SplitType) {
+			return p, nil
+		}
 		err = p.claim(doc, lines)
 	}
 	return p, err

@@ -112,8 +112,8 @@ func (l *Ledger) checkParts(ctx context.Context, tx pgx.Tx) ([]Violation, error)
 
 func (l *Ledger) checkShareParts(mine []settledPart) (found []Violation) {
 	wrong := func(s settledPart, want string) {
-		found = append(found, Violation{"share-part", fmt.Sprintf("share_part %s of share %d/%d/%s: %s, want %s",
-			text(s.ID), s.Giver, s.Thing, s.Period, text(s.Amount), want)})
+		found = append(found, Violation{"share-part", fmt.Sprintf("share_part %s (thing_split_part %s) of share %d/%d/%s: %s, want %s",
+			text(s.ID), text(s.Part), s.Giver, s.Thing, s.Period, text(s.Amount), want)})
 	}
 	var weights []int64
 	var ties []Tie

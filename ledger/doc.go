@@ -18,6 +18,10 @@
 //
 // Months partition what grows: flattrs, received flattrs, shares and transfers.
 //
+// A thing may have several authors (SplitVersion): each consents to a version, which is in force from the next first of a
+// month on. A flattr on it is answered for each author (flattr_part), and its share is divided by weight among those who
+// take it (SplitByTie, share_part).
+//
 // The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is
 // posted, the shares of those lines return to their givers, and the rest is offered again. The operator
 // pays by bank (Payment, with allocations to claims); what the other side confirms as arrived becomes
@@ -53,7 +57,8 @@
 //     before it writes, and CHECK account_no_overdraft; a unique index per (member, month).
 //  3. Per giver and settled month Σ shares + rolled over = reserved budget; at most one return per
 //     share: Split's tests, the sums that settlement compares before it publishes, checks "share-split" and
-//     "shares-sum", a unique key of share_return.
+//     "shares-sum", a unique key of share_return. A share's parts are
+//     all of it: SplitByTie's test, storeParts, check "share-part".
 //  4. Per pair A's payable = B's receivable when quiet: each side holds its account to its claims,
 //     check "peer-balance"; both sides together in package federation's tests and the demo.
 //  5. Same id, effect at most once: derived keys with unique constraints (transfer_key); a month's partitions

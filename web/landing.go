@@ -88,7 +88,7 @@ func (s *Site) about(w http.ResponseWriter, r *http.Request, v visit) error {
 
 // vocabulary are the terms of https://fedflattr.org/ns# that this version sends or reads; each has a
 // message "ns.<term>".
-var vocabulary = []string{"acceptsFlattrs", "Flattr", "period", "payee", "giverTag", "reason", "carries", "split",
+var vocabulary = []string{"acceptsFlattrs", "Flattr", "period", "payee", "giverTag", "reason", "carries", "split", "Split", "version", "authors",
 	"lines", "lineCount", "digest", "supersedes", "rejected", "assetCode", "assetScale", "Payment",
 	"agreements", "amount", "method", "reference", "paidAt", "Totals", "sums", "KeyRotation", "keyRotations", "oldKey", "newKey", "v1"}
 

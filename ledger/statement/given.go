@@ -63,18 +63,36 @@ type givenJSON struct {
 }
 
 type flattrJSON struct {
-	ID           string  `json:"id"`
-	Thing        string  `json:"thing"`
-	URL          string  `json:"url"`
-	Title        string  `json:"title"`
-	Payee        string  `json:"payee"`
-	PayeeName    string  `json:"payeeName"`
-	ClickedAt    string  `json:"clickedAt"`
-	State        string  `json:"state"`
-	Reason       *string `json:"reason"`
-	TimesCarried int32   `json:"timesCarried"`
-	Amount       *amount `json:"amount"` // null: no share, or not settled yet
-	Returned     amount  `json:"returned"`
+	ID           string       `json:"id"`
+	Thing        string       `json:"thing"`
+	URL          string       `json:"url"`
+	Title        string       `json:"title"`
+	Payee        string       `json:"payee"`
+	PayeeName    string       `json:"payeeName"`
+	ClickedAt    string       `json:"clickedAt"`
+	State        string       `json:"state"`
+	Reason       *string      `json:"reason"`
+	TimesCarried int32        `json:"timesCarried"`
+	Amount       *amount      `json:"amount"` // null: no share, or not settled yet
+	Returned     amount       `json:"returned"`
+	Authors      []authorJSON `json:"authors,omitempty"` // of a thing with several
+}
+
+// authorJSON is what an author gets of a flattr.
+type authorJSON struct {
+	Payee    string  `json:"payee"`
+	Name     string  `json:"name"`
+	Weight   int32   `json:"weight"`
+	State    string  `json:"state"` // of the answer
+	Amount   *amount `json:"amount"`
+	Returned amount  `json:"returned"`
+}
+
+func authorsOf(parts []ledger.MonthPart) (all []authorJSON) {
+	for _, p := range parts {
+		all = append(all, authorJSON{p.Payee, p.PayeeName, p.Weight, p.State, optional(p.Amount), amount(p.Returned)})
+	}
+	return all
 }
 
 func (g given) json(ctx context.Context, to io.Writer) error {
@@ -88,7 +106,7 @@ func (g given) json(ctx context.Context, to io.Writer) error {
 	for k := len(v.Lines) - 1; k >= 0; k-- {
 		f := v.Lines[k]
 		d.Flattrs = append(d.Flattrs, flattrJSON{i.FlattrIRI(f.ID.String()), f.IRI, f.URL, f.Title, f.Payee, f.PayeeName,
-			instant(f.MadeAt), f.State, f.Reason, f.CarryCount, optional(f.Settled), amount(f.Returned)})
+			instant(f.MadeAt), f.State, f.Reason, f.CarryCount, optional(f.Settled), amount(f.Returned), authorsOf(f.Parts)})
 	}
 	if v.State == "settled" {
 		shares, rolled, donated, fee := amount(v.Given()), amount(v.Rolled), amount(v.Donated), amount(v.Fee())

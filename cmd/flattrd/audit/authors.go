@@ -293,7 +293,7 @@ func (a *auditor) divideShare(m *month, g *giver, c click, share int64) {
 
 func (a *auditor) compareSharePart(m *month, key shareKey, p *author, share, amount int64) {
 	at := Finding{Table: "share_part", Column: "amount", Expected: fmt.Sprint(amount), Found: "none",
-		Why: fmt.Sprintf("part %d of share %d/%d/%s, %d", p.id, key.giver, key.thing, m.period, share)}
+		Why: fmt.Sprintf("thing_split_part %d in share %d/%d/%s, %d", p.id, key.giver, key.thing, m.period, share)}
 	stored := a.authors.stored[key]
 	i := slices.IndexFunc(stored, func(x sharePart) bool { return x.part == p.id })
 	if i < 0 {
@@ -312,7 +312,7 @@ func (a *auditor) compareReturnedPart(m *month, g *giver, key shareKey, place in
 		return
 	}
 	at := Finding{Table: "share_return", Expected: fmt.Sprint(amount), Found: "none",
-		Why: fmt.Sprintf("part %d of share %d/%d/%s of claim %d, whose claim_line %d was refused", p.id, key.giver, key.thing, m.period, of.claim, of.line)}
+		Why: fmt.Sprintf("thing_split_part %d in share %d/%d/%s of claim %d, whose claim_line %d was refused", p.id, key.giver, key.thing, m.period, of.claim, of.line)}
 	i := slices.IndexFunc(g.returns, func(b giveBack) bool { return b.thing == key.thing && b.part == p.id })
 	if i < 0 {
 		a.find(at)
@@ -329,7 +329,7 @@ func (a *auditor) strayShareParts(m *month) {
 	for _, all := range a.authors.stored {
 		for _, x := range all {
 			a.find(Finding{Table: "share_part", Key: fmt.Sprint(x.id), Expected: "none", Found: fmt.Sprint(x.amount),
-				Why: fmt.Sprintf("no author takes part %d of share %d/%d/%s", x.part, x.giver, x.thing, m.period)})
+				Why: fmt.Sprintf("no author takes thing_split_part %d of share %d/%d/%s", x.part, x.giver, x.thing, m.period)})
 		}
 	}
 }
