@@ -136,7 +136,7 @@ func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) (c
 	for _, p := range creditors {
 		if p.Back && !p.Held {
 			release = append(release, Peer{ID: p.ID, Host: p.Host})
-			err = errors.Join(err, tx.lockID(ctx, "claims for "+p.Host)) // before any account
+			err = errors.Join(err, tx.lockID(ctx, claimsFor+p.Host)) // before any account
 		}
 	}
 	if err == nil {

@@ -41,7 +41,7 @@ func (l *Ledger) State(ctx context.Context, host, id, inReplyTo string, sign fun
 	}
 	// What is on record is read after the number is taken, so that who has a higher number knows as much.
 	return l.repeatable(ctx, func(tx *Tx) error {
-		if s.Reading, err = tx.reading(ctx, s.Peer); err != nil {
+		if s.Reading, err = tx.reading(ctx, s.Peer, false); err != nil {
 			return err
 		}
 		return sign(s)
@@ -75,8 +75,11 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 	if theirs.Sequence < 1 || theirs.Sequence > maxSequence || theirs.Seen < 0 || theirs.Seen > maxSequence {
 		return h, &ClaimFault{Code: "malformed", Detail: "sequence numbers"}
 	}
-	err = l.repeatable(ctx, func(tx *Tx) error {
+	err = l.tx(ctx, func(tx *Tx) error {
 		h = Heard{}
+		if err := tx.pairHeld(ctx, host); err != nil {
+			return err
+		}
 		p, err := tx.peer(ctx, host)
 		if err != nil {
 			return err
@@ -85,7 +88,7 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 		if err != nil {
 			return err
 		}
-		ours, err := tx.reading(ctx, p)
+		ours, err := tx.reading(ctx, p, true)
 		if err != nil {
 			return err
 		}
@@ -103,6 +106,20 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 		return err
 	})
 	return h, err
+}
+
+// pairHeld takes all locks under which claims and payments with a host change. A snapshot would be older than the
+// locks: behind them, what several statements read is of one moment, and of the latest.
+func (tx *Tx) pairHeld(ctx context.Context, host string) error {
+	if _, err := tx.openMonth(ctx); err != nil {
+		return err
+	}
+	for _, key := range []string{claimsOf, claimsFor, paymentsWith} {
+		if err := tx.lockID(ctx, key+host); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // repeatable is tx on one snapshot, so that records and balance are of one moment.
