@@ -155,7 +155,7 @@ func (s *Server) receiveReturn(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	r := returned{Return: v, peer: p}
+	r := returned{Return: v, peer: p, turn: m.turn}
 	if r.ours, err = s.provenBy(ctx, p, v.Returned); err != nil {
 		return err
 	}
@@ -175,6 +175,7 @@ type returned struct {
 	vocab.Return
 	peer ledger.Peer
 	ours bool // we have made it
+	turn *turn
 }
 
 // provenBy tells whether a returned document is ours or the peer's, by its actor and its proof.
@@ -228,7 +229,7 @@ func (s *Server) takeBackClaim(ctx context.Context, r returned) error {
 		if err != nil {
 			return err
 		}
-		if a.Object != claim.ID || a.Verdict == vocab.Accepted && a.Agreement.Digest != claim.Digest {
+		if a.Object != claim.ID || a.Content != content || a.Verdict == vocab.Accepted && a.Agreement.Digest != claim.Digest {
 			return refuse(http.StatusUnprocessableEntity, "return.answer", vocab.ProofInvalid, "the answer is to another claim")
 		}
 		answer := s.ledgerAnswer(ctx, a, r.peer, r.Answer.Raw())
@@ -240,7 +241,11 @@ func (s *Server) takeBackClaim(ctx context.Context, r returned) error {
 	if known, err := s.ledger.Claim(ctx, claim.ID); err == nil && known.LineCount > 0 {
 		back.Offer.Lines = nil // it is on record with its lines
 	} else if claim.Paged() {
+		r.turn.shut() // the peer takes as long as it likes
 		if back.Offer.Lines, err = s.linesBack(ctx, r.peer, claim, r.ours); err != nil {
+			return err
+		}
+		if err := r.turn.open(ctx); err != nil {
 			return err
 		}
 	} else {
@@ -283,7 +288,7 @@ func (s *Server) takeBackPayment(ctx context.Context, r returned) error {
 	if err != nil {
 		return err
 	}
-	if a.Object != y.ID || a.Verdict == vocab.Accepted && a.AssetCode != s.inst.Currency {
+	if a.Object != y.ID || a.Content != content || a.Verdict == vocab.Accepted && a.AssetCode != s.inst.Currency {
 		return refuse(http.StatusUnprocessableEntity, "return.answer", vocab.ProofInvalid, "the answer is to another payment")
 	}
 	back.Received, back.Answer = &a.Received, r.Answer.Raw()

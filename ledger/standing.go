@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,6 +89,9 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 		if err != nil {
 			return err
 		}
+		if err := tx.heardOften(ctx, p, theirs); err != nil {
+			return err
+		}
 		ours, err := tx.reading(ctx, p, true)
 		if err != nil {
 			return err
@@ -118,6 +122,39 @@ func (tx *Tx) pairHeld(ctx context.Context, host string) error {
 		if err := tx.lockID(ctx, key+host); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// A peer's statements cost us a comparison each, an answer, and what it says that it lacks. One in a minute is taken,
+// and a few at once after a while: an instance asks when it starts, and again when what it had lost has come.
+const (
+	statementEvery   = time.Minute
+	statementsAtOnce = 10
+)
+
+// TooSoon says that a peer's statement isn't taken yet.
+type TooSoon struct{ Again time.Duration }
+
+func (e *TooSoon) Error() string {
+	return fmt.Sprintf("one statement in %v is taken; ask again in %v", statementEvery, e.Again)
+}
+
+// heardOften holds a peer to its statements' number; *TooSoon. The first answer to our last question isn't counted.
+func (tx *Tx) heardOften(ctx context.Context, p Peer, theirs pair.Statement) error {
+	answered, err := tx.Exec(ctx, `
+		update standing set answered = asked where peer = $1 and asked <> '' and asked = $2 and answered <> asked`, p.ID, theirs.InReplyTo)
+	if err != nil || answered.RowsAffected() > 0 {
+		return err
+	}
+	var busy time.Time // each statement takes a minute, and so many minutes may be owed
+	if err := tx.QueryRow(ctx, `
+		update standing set busy_until = greatest(coalesce(busy_until, $2), $2) + $3::interval where peer = $1 returning busy_until`,
+		p.ID, tx.at, statementEvery).Scan(&busy); err != nil {
+		return err
+	}
+	if late := busy.Sub(tx.at) - statementsAtOnce*statementEvery; late > 0 {
+		return &TooSoon{Again: late}
 	}
 	return nil
 }
