@@ -125,7 +125,7 @@ func TestL2Conflict(t *testing.T) {
 
 	t.Run("another amount", func(t *testing.T) {
 		other := h.claim(t, s.subject, period, 1, line(s.subject, "op", s.thing, 1_000_001))
-		got := s.refuses(t, h.offer(t, s.subject, other), http.StatusConflict, "inbox.conflict")
+		got := s.refuses(t, h.offer(t, s.subject, other), http.StatusConflict, "inbox.conflict", "peer.frozen")
 		if detail := got.problem("detail"); !strings.Contains(detail, digest) {
 			t.Errorf("the answer doesn't say the stored digest: %q", detail)
 		}
