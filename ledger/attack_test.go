@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fedflattr/flattrd/ledger"
 	"github.com/fedflattr/flattrd/ledger/ledgertest"
@@ -139,6 +140,31 @@ func TestStepsOnPaymentsWait(t *testing.T) {
 	}
 	release()
 	l.must(<-ended)
+}
+
+// TestNobodyWaitsForEver: who waits too long for a transaction that hangs is told so, and nothing is done.
+func TestNobodyWaitsForEver(t *testing.T) {
+	t.Parallel()
+	l := newLent(t, 0)
+	ctx := context.Background()
+	config := l.Pool.Config().Copy()
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `set lock_timeout = '20ms'`)
+		return err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	l.must(err)
+	defer pool.Close()
+	hasty, err := ledger.Open(ctx, ledger.Options{Pool: pool, Now: l.Clock.Now, Outbox: l.Outbox})
+	l.must(err)
+	o, err := ledgertest.StrangersOffer(debtor, "a.example", "2026-11", 1, map[string]int64{"https://a.example/users/alice": ct(1)})
+	l.must(err)
+	release := holding(t, l.Instance, "claims of "+debtor)
+	if err := hasty.ReceiveClaim(ctx, o); !ledger.Waited(err) || ledger.GaveWay(err) {
+		t.Errorf("it waited: %v", err)
+	}
+	release()
+	l.must(hasty.ReceiveClaim(ctx, o))
 }
 
 // TestHigherHostProposesNoNetting: two proposals would cross.
