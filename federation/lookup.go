@@ -85,26 +85,11 @@ func (m *lookups) forget(keyID string) {
 
 // keyOwner fetches the actor that a key id leads to, or returns what came of it a short while ago.
 func (s *Server) keyOwner(ctx context.Context, keyID string) (remote, error) {
-	return s.lookUp(ctx, keyID, func() (remote, bool) { return remote{}, false })
+	return s.lookUp(ctx, keyID, s.lookups.of(keyID))
 }
 
-// keyOwnerAfter is the same for whoever has seen the stored actor, or that there is none: what somebody else has
-// stored meanwhile is as good as fetched, and is no longer in the memory of lookups.
-func (s *Server) keyOwnerAfter(ctx context.Context, keyID string, seen remote) (remote, error) {
-	return s.lookUp(ctx, keyID, func() (remote, bool) {
-		a, err := s.storedActor(ctx, keyID)
-		return a, err == nil && a.text != seen.text
-	})
-}
-
-func (s *Server) lookUp(ctx context.Context, keyID string, known func() (remote, bool)) (remote, error) {
-	l := s.lookups.of(keyID)
+func (s *Server) lookUp(ctx context.Context, keyID string, l *lookup) (remote, error) {
 	l.once.Do(func() {
-		var ok bool
-		if l.owner, ok = known(); ok {
-			s.lookups.forget(keyID) // it is stored
-			return
-		}
 		// Others wait for this: it doesn't end with the request that happened to come first.
 		l.owner, l.err = s.askKeyOwner(context.WithoutCancel(ctx), keyID, l)
 		s.lookups.grow(l, guard.IsTemporary(l.err) || errors.Is(l.err, errHostBusy))

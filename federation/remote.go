@@ -33,7 +33,12 @@ func (s *Server) prove(ctx context.Context, signed *signature.Signed, actor stri
 	if err == nil && check(signed, seen, actor) == nil {
 		return seen, nil
 	}
-	a, err := s.keyOwnerAfter(ctx, signed.KeyID, seen)
+	l := s.lookups.of(signed.KeyID)
+	// Whoever was faster may have stored it since we looked. Its lookup is forgotten then, and ours is another.
+	if a, err := s.storedActor(ctx, signed.KeyID); err == nil && a.text != seen.text && check(signed, a, actor) == nil {
+		return a, nil
+	}
+	a, err := s.lookUp(ctx, signed.KeyID, l)
 	if err != nil {
 		return a, err
 	}

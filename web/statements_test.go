@@ -188,6 +188,15 @@ func TestOperatorsFiles(t *testing.T) {
 		t.Errorf("%v", sums)
 	}
 	b.get("/admin/months/2026-11.json").file("flattr-instance-2026-11.json", "application/json")
+	for method, want := range map[string]string{"bank": "", "netting": "netting"} {
+		if _, err := s.a.Pool.Exec(t.Context(), `update payment set method = $1`, method); err != nil {
+			t.Fatal(err)
+		}
+		b.get("/admin/months/2026-11")
+		if tag := b.Doc.Find("tbody th + td + td .tag").First().Text(); tag != want {
+			t.Errorf("a payment by %s is tagged %q", method, tag)
+		}
+	}
 	for _, none := range []string{"/admin/months/2020-01", "/admin/months/2020-01.csv", "/admin/months/2026-11.csv?format=classic"} {
 		b.get(none).wants(404, strings.Split(none, "?")[0])
 	}

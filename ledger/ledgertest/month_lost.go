@@ -126,7 +126,7 @@ func (m *Months) netAgain(host string) {
 	m.t.Helper()
 	ctx := context.Background()
 	m.deliver()
-	n := m.keepersNotice(cents(1), pair.Netting)
+	n := m.keepersNotice(cents(10), pair.Netting)
 	n.Host, n.IRI, n.Allocations = host, "https://"+host+"/payments/"+n.Reference, nil
 	claims, err := m.C.Claims(ctx)
 	m.must(err)
