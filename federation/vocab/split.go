@@ -156,6 +156,9 @@ func splitRows(all []Split) ([]any, error) {
 func (r *reader) splits() []Split {
 	value, path, err := r.doc.lookup(TermSplit)
 	r.keep(err)
+	if value == nil {
+		return nil
+	}
 	rows := asList(value)
 	if len(rows) > maxSplits {
 		r.fail(CodeValue, TermSplit, fmt.Sprintf("at most %d versions", maxSplits))
