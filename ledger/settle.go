@@ -17,6 +17,9 @@ import (
 // leaves nothing visible and the next run begins again; a run after the publication does nothing.
 // ErrClosed: the month isn't closed or still in grace.
 func (l *Ledger) SettleMonth(ctx context.Context, period string) error {
+	if err := l.collectDue(ctx, period); err != nil {
+		return err
+	}
 	m, err := l.freeze(ctx, period)
 	if err != nil || m.State == "settled" {
 		return err
@@ -38,8 +41,13 @@ func (l *Ledger) freeze(ctx context.Context, period string) (m Month, err error)
 			return err
 		case m.State == "settled" || m.FrozenAt != nil:
 			return nil
-		case m.State == "open" || tx.at.Before(m.ClosedAt.Add(tx.l.inst.Grace())):
+		case m.State == "open" || tx.at.Before(m.settles(tx.l.inst)):
 			return fmt.Errorf("%w: %s is open or in grace", ErrClosed, period)
+		}
+		if m.Funding == FundingPledge {
+			if err := tx.closePart(ctx, period, 0); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `update month set frozen_at = $2 where period = $1`, period, tx.at)
 		return err
@@ -58,7 +66,7 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 			return err
 		}
 		failpoint("settle.locked")
-		b, err := l.build(ctx, conn, m)
+		b, err := l.build(ctx, conn, m, 0)
 		if err != nil {
 			return err
 		}
@@ -99,7 +107,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
-	earnings, err := tx.bookEarnings(ctx, b.period, b.given)
+	earnings, err := tx.bookEarnings(ctx, b.period, 0, b.given)
 	if err != nil {
 		return err
 	}
@@ -112,7 +120,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 		return err
 	}
 	b.given = nil // its memory is needed
-	claims, release, err := tx.offerClaims(ctx, b.period, drafts)
+	claims, release, err := tx.offerClaims(ctx, b.period, 0, drafts)
 	if err != nil {
 		return err
 	}
@@ -160,13 +168,18 @@ func (tx *Tx) settled(ctx context.Context, b *building) error {
 		where period = $1`, b.period, b.totals.flattrs, b.totals.shared, b.totals.rolled, tx.at); err != nil {
 		return err
 	}
+	if b.pledged {
+		if err := tx.partSettled(ctx, b.period, 0); err != nil {
+			return err
+		}
+	}
 	failpoint("settle.before-commit")
 	return nil
 }
 
 // bookEarnings stores what our givers gave to members of this instance, which is available at once, and
 // returns what is to be booked.
-func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]journal.Entry, error) {
+func (tx *Tx) bookEarnings(ctx context.Context, period string, part int32, all []given) ([]journal.Entry, error) {
 	var members, flattrs, amounts []int64
 	for _, mine := range chunkBy(all, func(g given) string { return g.payee }) {
 		clicks, amount := int64(0), int64(0)
@@ -179,9 +192,9 @@ func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]j
 	}
 	type earning struct{ ID, Member, Amount int64 }
 	made, err := rows[earning](tx.Query(ctx, `
-		insert into earning (period, member, flattrs, amount)
-		select $1, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
-		order by member returning id, member, amount`, period, members, flattrs, amounts))
+		insert into earning (period, part, member, flattrs, amount)
+		select $1, $5, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
+		order by member returning id, member, amount`, period, members, flattrs, amounts, part))
 	entries, got := make([]journal.Entry, len(made)), make([]available, len(made))
 	for i, e := range made {
 		entries[i] = journal.Entry{Kind: kindEarning, Ref: e.ID, Phase: journal.Single,
