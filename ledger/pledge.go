@@ -48,7 +48,9 @@ func (m Month) settles(i Instance) time.Time {
 }
 
 // collects is when a part of a closed pledge month's settlement is due.
-func (m Month) collects(i Instance, part int32) time.Time { return m.settles(i).AddDate(0, int(part), 0) }
+func (m Month) collects(i Instance, part int32) time.Time {
+	return m.settles(i).AddDate(0, int(part), 0)
+}
 
 // promise raises the members' pledges for an open month to their budgets; a pledge never falls (D5). It returns whose
 // pledges are new or have grown.

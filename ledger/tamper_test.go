@@ -92,7 +92,7 @@ func TestPlayedMonthsHaveEverything(t *testing.T) {
 	}
 	want := strings.Fields(`account transfer reservation share share_return earning claim claim_line payment
 		payment_allocation line_allocation deposit withdrawal transfer_key settlement
-		advance line_advance write_off write_off_line`)
+		advance line_advance write_off write_off_line pledge collection`)
 	for _, tab := range books {
 		for _, c := range tab.Columns {
 			if tab.Name == "settlement" {

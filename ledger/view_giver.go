@@ -137,7 +137,7 @@ type MonthSummary struct {
 	Period   string
 	State    string
 	Reserved int64
-	Flattrs  int64  // that count
+	Flattrs  int64 // that count
 	Rolled   int64
 	Donated  int64
 	Returned int64

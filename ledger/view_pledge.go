@@ -50,7 +50,9 @@ func (l *Ledger) DuePledges(ctx context.Context, by int64) ([]DuePledge, error) 
 		  coalesce((select a.credits_posted - a.debits_posted - a.debits_pending from account a
 		    where a.kind = 'means' and a.owner = q.member), 0) as free
 		from pledge q join month m on m.period = q.period
-		where q.member = $1 and q.state = 'promised' and m.state <> 'open' order by m.period`, by))
+		where q.member = $1 and q.state = 'promised' and m.state <> 'open' and exists (
+		  select from flattr f where f.period = q.period and f.giver = q.member and f.state in ('accepted', 'sent', 'held'))
+		order by m.period`, by))
 	var pledges []DuePledge
 	paid := int64(0) // what is free goes to the oldest first
 	for _, d := range all {
@@ -64,13 +66,13 @@ func (l *Ledger) DuePledges(ctx context.Context, by int64) ([]DuePledge, error) 
 
 // Pledges are what a month's givers promised, in micro-units, and how many they are.
 type Pledges struct {
-	Givers, Promised   int64 // of all
-	Paid, Collected    int64
-	Waiting, Open      int64 // not paid yet
-	Unneeded, Unused   int64 // no flattr took a share
-	Unpaid, Void       int64
-	Collections []Collection `db:"-"` // that have ended
-	Next        *time.Time   `db:"-"` // when what came is collected next; nil: not again, or the month is open
+	Givers, Promised int64 // of all
+	Paid, Collected  int64
+	Waiting, Open    int64 // not paid yet
+	Unneeded, Unused int64 // no flattr took a share
+	Unpaid, Void     int64
+	Collections      []Collection `db:"-"` // that have ended
+	Next             *time.Time   `db:"-"` // when what came is collected next; nil: not again, or the month is open
 }
 
 func (l *Ledger) pledgesIn(ctx context.Context, q queryer, m Month) (p Pledges, err error) {
