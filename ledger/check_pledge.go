@@ -30,22 +30,30 @@ var pledgeInvariants = []invariant{
 		      select from collection x where x.period = q.period and x.part >= q.part)
 		  when 'unused' then q.decided_at is distinct from c.created_at or ` + takesShare + `
 		  else q.decided_at is distinct from c.created_at and q.decided_at is distinct from d.created_at end`},
+	// In an open month each budget is promised.
+	{"pledge-budget", `
+		select format('pledge %s/%s: %s of a budget of %s', o.period, m.id, coalesce(q.amount, 0), m.budget) as row
+		from month o join member m on m.budget > 0 and m.deleted_at is null
+		left join pledge q on q.period = o.period and q.member = m.id and q.state = 'promised'
+		where o.state = 'open' and o.funding = 'pledge' and coalesce(q.amount, 0) < m.budget
+		  and not exists (select from reserving g where g.period = o.period)`},
 	// What a part collected, and what was open then. Who left at that very instant may be on either side.
 	{"collection", `
 		select format('collection %s/%s: %s of %s givers, open %s', coalesce(c.period, m.period), coalesce(c.part, 0), coalesce(c.amount, 0),
-		  coalesce(c.givers, 0), coalesce(c.open, 0)) || coalesce(': ' || x.names, '') as row
+		  coalesce(c.givers, 0), coalesce(c.open, 0)) || coalesce(', collection ' || c.period || '/' || (c.part - 1), '') || coalesce(': ' || x.names, '') as row
 		from collection c full join (
-		  select * from month where funding = 'pledge' and frozen_at is not null) m on m.period = c.period
+		  select *, 0 as part from month where funding = 'pledge' and frozen_at is not null) m on m.period = c.period and m.part = c.part
 		left join lateral (
 		  select count(*) filter (where q.part = c.part) as givers, coalesce(sum(q.amount) filter (where q.part = c.part), 0) as amount,
 		    coalesce(sum(q.amount) filter (where q.state = 'promised' or q.part > c.part or q.state = 'void'
 		      and (q.decided_at > c.created_at or q.decided_at = c.created_at and d.member is null)), 0) as open,
 		    coalesce(sum(q.amount) filter (where q.state = 'void' and q.decided_at = c.created_at and d.member is not null), 0) as perhaps,
-		    string_agg(format('pledge %s/%s', q.period, q.member), ', ' order by q.member) as names
+		    array_to_string((array_agg(format('pledge %s/%s', q.period, q.member) order by q.member))[1:20], ', ') as names,
+		    ` + promisesDigest + ` as digest
 		  from pledge q left join departure d on d.member = q.member and d.created_at = q.decided_at
 		  where q.period = c.period) x on true
-		where c.part is null or m.period is null
-		  or (c.givers, c.amount) is distinct from (x.givers, x.amount) or c.open not between x.open and x.open + x.perhaps
+		where c.part is null or (m.period is null) <> (c.part > 0)
+		  or (c.givers, c.amount, c.digest) is distinct from (x.givers, x.amount, x.digest) or c.open not between x.open and x.open + x.perhaps
 		  or c.part = 0 and c.created_at is distinct from m.frozen_at
 		  or c.part > 0 and not exists (select from collection b where b.period = c.period and b.part = c.part - 1
 		    and b.created_at <= c.created_at and b.settled_at <= c.created_at)

@@ -80,10 +80,10 @@ func (tx *Tx) closePart(ctx context.Context, period string, part int32) error {
 		}
 	}
 	if _, err := tx.Exec(ctx, `
-		insert into collection (period, part, givers, amount, open, created_at)
+		insert into collection (period, part, givers, amount, open, digest, created_at)
 		select $1, $2, count(*) filter (where part = $2), coalesce(sum(amount) filter (where part = $2), 0),
-		  coalesce(sum(amount) filter (where state = 'promised'), 0), $3
-		from pledge where period = $1`, period, part, tx.at); err != nil || part < pledgeSupplements {
+		  coalesce(sum(amount) filter (where state = 'promised'), 0), `+promisesDigest+`, $3
+		from pledge q where period = $1`, period, part, tx.at); err != nil || part < pledgeSupplements {
 		return err
 	}
 	_, err = tx.Exec(ctx, `
@@ -104,3 +104,7 @@ func (l *Ledger) collectDue(ctx context.Context, period string) error {
 	}
 	return l.collect(ctx, period, 0)
 }
+
+// promisesDigest is the SQL of a SHA-256 over who promised how much: what isn't collected has no transfer that would
+// show its amount.
+const promisesDigest = `encode(sha256(convert_to(coalesce(string_agg(q.member || ' ' || q.amount, E'\n' order by q.member), ''), 'UTF8')), 'hex')`

@@ -49,13 +49,14 @@ create table collection (
   givers bigint not null check (givers >= 0),   -- whose pledges were collected
   amount bigint not null check (amount >= 0),   -- of these
   open bigint not null check (open >= 0),       -- of those that were promised then and not collected
+  digest text not null check (digest ~ '^[0-9a-f]{64}$'), -- SHA-256 of who promised how much, whatever came of it
   created_at timestamptz not null,
   settled_at timestamptz,
   primary key (period, part)
 );
 create trigger collection_changed before update on collection for each row
-  when (old.settled_at is not null or (new.period, new.part, new.givers, new.amount, new.open, new.created_at)
-    is distinct from (old.period, old.part, old.givers, old.amount, old.open, old.created_at))
+  when (old.settled_at is not null or (new.period, new.part, new.givers, new.amount, new.open, new.digest, new.created_at)
+    is distinct from (old.period, old.part, old.givers, old.amount, old.open, old.digest, old.created_at))
   execute function refuse_change();
 create trigger collection_deleted before delete on collection for each row execute function refuse_change();
 create trigger collection_emptied before truncate on collection for each statement execute function refuse_change();

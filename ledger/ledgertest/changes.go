@@ -183,6 +183,13 @@ func (t Table) near(r Record, books map[string]Table) (all []string) {
 			}
 		}
 	}
+	if t.Name == "pledge" { // its month's collections seal what was promised
+		for _, c := range books["collection"].Rows {
+			if c["period"] == r["period"] {
+				all = append(all, books["collection"].named(c))
+			}
+		}
+	}
 	if t.Name == "transfer" {
 		all = append(all, booked(r["kind"].(string))+" "+fmt.Sprint(r["ref"]))
 	}

@@ -111,6 +111,9 @@ func (a *auditor) checkGivers(ctx context.Context, m *month) error {
 	if err := a.tx.QueryRow(ctx, `select exists (select from reserving where period = $1)`, m.period).Scan(&reserving); err != nil {
 		return err
 	}
+	if m.state == "open" && m.funding == "pledge" {
+		m.promises.of = map[int64]int64{}
+	}
 	var g giver
 	for rows.next(&g) {
 		if a.checkGiver(m, &g); m.state == "settled" {
@@ -119,6 +122,7 @@ func (a *auditor) checkGivers(ctx context.Context, m *month) error {
 			a.checkWaiting(m, &g, reserving)
 		}
 	}
+	a.checkBudgets(m, reserving)
 	a.checkCollections(m)
 	if m.funding == "pledge" {
 		a.verified(m.period+": pledges", rows.pledges.count)

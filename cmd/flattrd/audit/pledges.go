@@ -2,7 +2,9 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"strings"
 	"time"
 )
@@ -30,6 +32,7 @@ type collection struct {
 	period                string
 	part                  int32
 	givers, amount, open  int64
+	digest                string
 	created               time.Time
 	settled               *time.Time
 	paying, paid, waiting int64
@@ -45,9 +48,9 @@ func partOf(period string, part int32) string { return fmt.Sprintf("%s/%d", peri
 
 func (a *auditor) readCollections(ctx context.Context) error {
 	a.collections = map[string]*collection{}
-	all := open(ctx, a, "collection", `select period, part, givers, amount, open, created_at, settled_at from collection order by period, part`,
+	all := open(ctx, a, "collection", `select period, part, givers, amount, open, digest, created_at, settled_at from collection order by period, part`,
 		func(c *collection) []any {
-			return []any{&c.period, &c.part, &c.givers, &c.amount, &c.open, &c.created, &c.settled}
+			return []any{&c.period, &c.part, &c.givers, &c.amount, &c.open, &c.digest, &c.created, &c.settled}
 		})
 	err := all.each(func(c collection) {
 		a.collections[partOf(c.period, c.part)] = &c
@@ -64,12 +67,12 @@ func (a *auditor) readCollections(ctx context.Context) error {
 			return
 		}
 		before := a.collections[partOf(c.period, c.part-1)]
-		at.Why = "parts follow each other"
+		at.Why = "it comes after collection " + partOf(c.period, c.part-1)
 		same(a, at, "comes after the part before", true, before != nil && before.settled != nil && !before.settled.After(c.created))
 	})
 	for _, m := range a.months {
 		if m.funding == "pledge" && m.frozen != nil && a.collections[partOf(m.period, 0)] == nil {
-			a.find(Finding{Table: "collection", Expected: "part 0", Found: "none", Why: "month " + m.period + " was collected"})
+			a.find(Finding{Table: "collection", Key: partOf(m.period, 0), Expected: "one", Found: "none", Why: "the month was collected"})
 		}
 	}
 	a.verified("collections of pledges", all.count)
@@ -106,6 +109,50 @@ func (a *auditor) checkPledge(m *month, g *giver) {
 	}
 	a.checkDecided(m, g, at)
 	a.countPledge(m, p, g.id)
+	m.promises.add(p, at)
+}
+
+// promises are who promised how much in a month, as each collection seals them.
+type promises struct {
+	sum   hash.Hash
+	names []string        // of the first
+	of    map[int64]int64 // amounts by member, of an open month
+}
+
+func (s *promises) add(p *pledge, at Finding) {
+	if s.sum == nil {
+		s.sum = sha256.New()
+	} else {
+		s.sum.Write([]byte{'\n'})
+	}
+	fmt.Fprintf(s.sum, "%d %d", p.member, p.amount)
+	if s.of != nil {
+		s.of[p.member] = p.amount
+	}
+	if len(s.names) < 20 {
+		s.names = append(s.names, at.Table+" "+at.Key)
+	}
+}
+
+func (s *promises) digest() string {
+	if s.sum == nil {
+		s.sum = sha256.New()
+	}
+	return fmt.Sprintf("%x", s.sum.Sum(nil))
+}
+
+// checkBudgets: in an open pledge month every budget is promised, as soon as it is its member's turn.
+func (a *auditor) checkBudgets(m *month, reserving bool) {
+	if m.promises.of == nil || reserving {
+		return
+	}
+	for id, of := range a.members {
+		if of.budget > 0 && of.deleted == nil && m.promises.of[id] < of.budget {
+			a.find(Finding{Table: "pledge", Key: fmt.Sprintf("%s/%d", m.period, id), Column: "amount", Expected: fmt.Sprint(of.budget, " or more"),
+				Found: fmt.Sprint(m.promises.of[id]), Why: fmt.Sprintf("member %d's budget", id)})
+		}
+	}
+	m.promises.of = nil
 }
 
 // checkDecided: collected before its part was closed; unused, without a flattr that takes a share, when the first was;
@@ -170,9 +217,10 @@ func (a *auditor) checkCollections(m *month) {
 			continue
 		}
 		at := c.at()
-		at.Why = "pledges of the month"
+		at.Why = "pledges of the month: " + strings.Join(m.promises.names, ", ")
 		same(a, at, "givers", c.paying, c.givers)
 		same(a, at, "amount", c.paid, c.amount)
+		same(a, at, "digest", m.promises.digest(), c.digest)
 		if c.open < c.waiting || c.open > c.waiting+c.perhaps {
 			at.Column, at.Expected, at.Found = "open", fmt.Sprint(c.waiting), fmt.Sprint(c.open)
 			a.find(at)

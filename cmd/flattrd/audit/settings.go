@@ -22,10 +22,12 @@ type month struct {
 	opened                        time.Time
 	closed, frozen, settled       *time.Time
 	givers, flattrs, given, rolls int64 // what is derived of it
+	promises                      promises
 }
 
 type member struct {
 	name    string
+	budget  int64
 	created time.Time
 	deleted *time.Time
 }
@@ -104,8 +106,8 @@ func (a *auditor) readMembers(ctx context.Context) error {
 		id int64
 		member
 	}
-	all := open(ctx, a, "member", `select id, name, created_at, deleted_at from member order by id`,
-		func(r *row) []any { return []any{&r.id, &r.name, &r.created, &r.deleted} })
+	all := open(ctx, a, "member", `select id, name, budget, created_at, deleted_at from member order by id`,
+		func(r *row) []any { return []any{&r.id, &r.name, &r.budget, &r.created, &r.deleted} })
 	return all.each(func(r row) { a.members[r.id], a.names[r.name] = r.member, r.id })
 }
 
