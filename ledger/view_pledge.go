@@ -88,7 +88,7 @@ func (l *Ledger) pledgesIn(ctx context.Context, q queryer, m Month) (p Pledges, 
 	}
 	p.Collections, err = rows[Collection](q.Query(ctx, `
 		select `+collectionColumns+` from collection where period = $1 order by part`, m.Period))
-	if parts := int32(len(p.Collections)); m.Funding == FundingPledge && m.State != "open" && parts <= pledgeSupplements {
+	if parts := int32(len(p.Collections)); m.Funding == FundingPledge && m.State != "open" && parts <= pledgeSupplements && (parts == 0 || p.Waiting > 0) {
 		next := m.collects(l.inst, parts)
 		p.Next = &next
 	}
