@@ -25,9 +25,6 @@ type Collection struct {
 
 const collectionColumns = `period, part, givers, amount, open, created_at, settled_at`
 
-// Last tells whether there is no other part after it: what is open is void.
-func (c Collection) Last() bool { return c.Part == pledgeSupplements }
-
 // supplement settles what was paid of pledge months since their settlement, as far as that is due.
 func (l *Ledger) supplement(ctx context.Context) error {
 	all, err := rows[Month](l.pool.Query(ctx, `

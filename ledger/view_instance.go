@@ -86,6 +86,6 @@ const instanceSums = `
 func (l *Ledger) Around(ctx context.Context, period string, settled bool) (before, after string, err error) {
 	err = l.pool.QueryRow(ctx, `
 		select coalesce(max(period) filter (where period < $1), ''), coalesce(min(period) filter (where period > $1), '')
-		from month where state = 'settled' or not $2`, period, settled).Scan(&before, &after)
+		from month m where `+forGood+` or not $2`, period, settled).Scan(&before, &after)
 	return before, after, err
 }
