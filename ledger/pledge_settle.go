@@ -36,8 +36,12 @@ func (l *Ledger) supplement(ctx context.Context) error {
 	}
 	for _, m := range all {
 		for part := int32(1); part <= pledgeSupplements && !l.Now().Before(m.collects(l.inst, part)); part++ {
-			if err := l.supplementPart(ctx, m, part); err != nil {
-				return fmt.Errorf("supplement %d of %s: %w", part, m.Period, err)
+			for try := 1; ; try++ {
+				if err := l.supplementPart(ctx, m, part); err == nil {
+					break
+				} else if !GaveWay(err) || try == MaxTries {
+					return fmt.Errorf("supplement %d of %s: %w", part, m.Period, err)
+				}
 			}
 		}
 	}
@@ -103,7 +107,7 @@ func (l *Ledger) settlePart(ctx context.Context, conn *pgx.Conn, m Month, c Coll
 	b.finish(ctx, conn)
 	b.given = b.things.gather(b.workers)
 	b.draft()
-	err = l.tx(ctx, func(tx *Tx) error { return tx.publishPart(ctx, b) })
+	err = l.publish(ctx, func(tx *Tx) error { return tx.publishPart(ctx, b) })
 	if unfinished := b.built(); err == nil { // the connection is closed after this
 		err = unfinished
 	}

@@ -78,7 +78,7 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 		b.finish(ctx, conn)
 		b.given = b.things.gather(b.workers)
 		b.draft()
-		err = l.publish(ctx, b)
+		err = l.publish(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
 		if unfinished := b.built(); err == nil { // the connection is closed after this
 			err = unfinished
 		}
@@ -103,13 +103,13 @@ func (l *Ledger) withSession(ctx context.Context, f func(conn *pgx.Conn) error) 
 }
 
 // publish is a transaction that isn't run twice: what was built is used up by it. If it gives way, all is built anew.
-func (l *Ledger) publish(ctx context.Context, b *building) error {
+func (l *Ledger) publish(ctx context.Context, f func(tx *Tx) error) error {
 	tx, err := l.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	if err := tx.publish(ctx, b); err != nil {
+	if err := f(tx); err != nil {
 		return err
 	}
 	return tx.commit(ctx)
