@@ -183,10 +183,10 @@ func (t Table) near(r Record, books map[string]Table) (all []string) {
 			}
 		}
 	}
-	if t.Name == "pledge" { // its month's collections seal what was promised
-		for _, c := range books["collection"].Rows {
-			if c["period"] == r["period"] {
-				all = append(all, books["collection"].named(c))
+	if other, ok := map[string]string{"pledge": "collection", "collection": "pledge"}[t.Name]; ok { // a month's collections seal its pledges
+		for _, o := range books[other].Rows {
+			if o["period"] == r["period"] {
+				all = append(all, books[other].named(o))
 			}
 		}
 	}
