@@ -121,11 +121,12 @@ func (l *Ledger) Now() time.Time { return l.now().UTC().Truncate(time.Microsecon
 // Tx is one use case: a database transaction with its time frozen at begin.
 type Tx struct {
 	pgx.Tx
-	at   time.Time
-	l    *Ledger
-	told []Message  // enqueued with the commit
-	kept []Document // kept with it
-	said []func()   // logged after it
+	at      time.Time
+	l       *Ledger
+	funding string     // of the open month, once it is locked
+	told    []Message  // enqueued with the commit
+	kept    []Document // kept with it
+	said    []func()   // logged after it
 }
 
 // tx runs f in one transaction, and again if it gave way, or if what it posted has to be judged one by one
