@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +33,11 @@ type crashRig struct {
 	dir       string
 	port      uint16
 	month     string
+	buttons   map[string]string   // page address by "owner/slug"
+	seed      uint64              // of the load beside; 0: none
+	passes    [][3]map[string]int // of the undisturbed run: how often each instance passed each failpoint
 	snapshots map[string]snapshot // by the stage that starts from it
+	slowest   atomic.Int64        // way back of a process, in all runs
 	want      []string            // hashes of the undisturbed run, a, b, c
 }
 
@@ -42,10 +47,11 @@ type snapshot struct {
 	clock     time.Duration // ahead of the machine's
 }
 
-// newCrashRig builds the program, plays the month, and plays the rest once undisturbed.
-func newCrashRig(t *testing.T) *crashRig {
+// newCrashRig builds the program, plays the month, and plays the rest once undisturbed. With a seed there is more in the
+// month, and people go on while the rest is played.
+func newCrashRig(t *testing.T, seed uint64) *crashRig {
 	ctx := t.Context()
-	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: freePort(t), snapshots: map[string]snapshot{}}
+	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: freePort(t), seed: seed, snapshots: map[string]snapshot{}}
 	built := make(chan error, 1)
 	go func() { built <- r.build(ctx) }()
 	var err error
@@ -104,12 +110,13 @@ func (r *crashRig) playMonth(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- w.serve(ctx, func() {}, nil) }()
 	for _, scene := range []func(context.Context) error{play.join, play.fund, play.makeButtons, play.click, play.quiet,
-		play.change, play.quiet} {
+		play.change, r.more(play), play.quiet} {
 		if err == nil {
 			err = scene(ctx)
 		}
 	}
 	now := w.clock.Now()
+	r.buttons = play.buttons
 	r.month = ledger.PeriodOf(now)
 	r.snapshots["close"] = snapshot{databases: r.databases("world"), clock: w.clock.off + ledger.PeriodEnd(r.month).Sub(now) + time.Second}
 	cancel()
@@ -158,12 +165,20 @@ func (r *crashRig) playUndisturbed(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := l.begin(ctx, r.snapshots[s.name], [3]string{}); err != nil {
+		if err := l.begin(ctx, s.name, [3]string{"tell", "tell", "tell"}); err != nil {
 			return err
 		}
-		if err := s.play(l); err != nil {
+		if err := l.playBusy(s); err != nil {
 			return fmt.Errorf("undisturbed: %s: %w\n%s", s.name, err, l.logs())
 		}
+		if err := l.checkKept(ctx); err != nil {
+			return fmt.Errorf("undisturbed: %s: %w", s.name, err)
+		}
+		var passed [3]map[string]int
+		for i, n := range l.nodes {
+			passed[i] = n.passed()
+		}
+		r.passes = append(r.passes, passed)
 	}
 	var err error
 	r.want, err = l.outcome(ctx)

@@ -19,10 +19,9 @@ import (
 // crash is a run in which processes kill themselves at failpoints: a, b and c each at its own. Brief ones
 // are those of go test -short.
 type crash struct {
-	from     string // the stage that the run starts with
-	armed    [3]string
-	brief    bool
-	anywhere bool // one death is enough: not every instance passes every failpoint
+	from  string // the stage that the run starts with
+	armed [3]string
+	brief bool
 }
 
 // crashes name every failpoint at least once. Those that not all instances pass: b alone gives a final
@@ -51,18 +50,13 @@ var crashes = []crash{
 	{from: "pay", armed: [3]string{"payment.stored", "inbox.taken", "payment.answered"}},
 }
 
-var eachCrash = flag.Bool("crash.each", false, "crash at each failpoint in a run of its own, in all three instances")
+var crashTimes = flag.Int("crash.times", 0, "crash at each failpoint so many times, in months that differ")
 
 // planned are the runs of this test. The first isn't disturbed: what is compared doesn't vary by itself.
 func planned() []crash {
 	plan := []crash{{from: "close"}}
 	for _, c := range crashes {
-		switch {
-		case *eachCrash:
-			for _, name := range c.armed {
-				plan = append(plan, crash{from: c.from, armed: [3]string{name, name, name}, anywhere: true})
-			}
-		case c.brief || !testing.Short():
+		if c.brief || !testing.Short() {
 			plan = append(plan, c)
 		}
 	}
@@ -76,17 +70,25 @@ const lanesAtOnce = 4
 // restart as without it.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
-	rig := newCrashRig(t)
+	if *crashTimes > 0 {
+		crashOften(t, *crashTimes)
+		return
+	}
+	newCrashRig(t, 0).runAll(t, planned(), func(t *testing.T, c crash, deaths [3]int32) { c.checkDeaths(t, deaths) })
+}
+
+// runAll runs a plan in all lanes; judge is given each run's deaths.
+func (r *crashRig) runAll(t *testing.T, plan []crash, judge func(t *testing.T, c crash, deaths [3]int32)) {
 	next := make(chan crash)
 	var lanes sync.WaitGroup
 	for n := range lanesAtOnce {
 		lanes.Go(func() {
 			for c := range next {
-				t.Run(c.from+" "+strings.Join(c.armed[:], " "), func(t *testing.T) { rig.run(t, n, c) })
+				t.Run(c.from+" "+strings.Join(c.armed[:], " "), func(t *testing.T) { judge(t, c, r.run(t, n, c)) })
 			}
 		})
 	}
-	for _, c := range planned() {
+	for _, c := range plan {
 		next <- c
 	}
 	close(next)
@@ -94,12 +96,15 @@ func TestCrashes(t *testing.T) {
 }
 
 // run plays the rest of the month with the failpoints armed and compares what comes of it.
-func (r *crashRig) run(t *testing.T, n int, c crash) {
+func (r *crashRig) run(t *testing.T, n int, c crash) (deaths [3]int32) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	l := r.lane(n)
 	defer l.end(syscall.SIGKILL)
-	if err := l.begin(ctx, r.snapshots[c.from], c.armed); err != nil {
+	if r.seed != 0 {
+		l.say = t.Logf
+	}
+	if err := l.begin(ctx, c.from, c.armed); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.play(c.from); err != nil {
@@ -112,17 +117,15 @@ func (r *crashRig) run(t *testing.T, n int, c crash) {
 	if !slices.Equal(got, r.want) {
 		t.Errorf("hashes are %v, undisturbed %v\n%s", got, r.want, l.logs())
 	}
-	c.checkDeaths(t, l.deaths())
+	if err := l.checkKept(ctx); err != nil {
+		t.Errorf("%v\n%s", err, l.logs())
+	}
+	r.slowest.Store(max(r.slowest.Load(), int64(l.slowest())))
+	return l.deaths()
 }
 
 // checkDeaths: a failpoint that is never passed would let its run succeed for nothing.
 func (c crash) checkDeaths(t *testing.T, deaths [3]int32) {
-	if c.anywhere {
-		if deaths == [3]int32{} {
-			t.Errorf("nobody was killed at %s", c.armed[0])
-		}
-		return
-	}
 	for k, name := range c.armed {
 		want := int32(0)
 		if name != "" {

@@ -1,0 +1,276 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fedflattr/flattrd/ledger"
+)
+
+// load is what people do while processes or databases are killed: click, pay in, raise their budgets. What they do
+// follows from the seed alone, each tries until it is told that it is done, and a second time does nothing: so
+// the books come to the same whatever was killed meanwhile, if nothing that was told as done is lost.
+type load struct {
+	seed   uint64
+	clicks int // by each, in each stage
+	gate   func(ctx context.Context, deed int)
+	people []*person // who have logged in
+	stage  int       // how many stages there were
+	done   journal
+	count  atomic.Int64
+}
+
+// busyPeople give, each with a budget at the start.
+var busyPeople = []struct {
+	name, letter string
+	budget       int64 // cents
+}{{"frank", "a", 200}, {"anna", "a", 100}, {"dave", "b", 100}, {"bob", "b", 100}, {"erin", "c", 700}, {"carla", "c", 0}}
+
+// deed is one thing to do, and the query that finds it in the books.
+type deed struct {
+	what string
+	do   func(ctx context.Context) error
+	acknowledged
+}
+
+// playBusy plays a stage with the load beside it, and waits until nothing of either is left to tell. Clicks at a
+// month's end may belong to either month, so the load begins when the new one has.
+func (l *lane) playBusy(s crashStage) error {
+	if l.busy == nil {
+		return s.play(l)
+	}
+	if err := l.settleIn(); err != nil {
+		return err
+	}
+	all := make([]error, 2)
+	var both sync.WaitGroup
+	both.Go(func() { all[0] = l.orStop(s.play(l)) })
+	both.Go(func() {
+		if all[1] = l.orStop(l.awaitOver()); all[1] == nil {
+			all[1] = l.orStop(l.carry())
+		}
+	})
+	both.Wait()
+	if err := errors.Join(all...); err != nil {
+		return err
+	}
+	return l.await(s.state)
+}
+
+// orStop ends the run with its first error.
+func (l *lane) orStop(err error) error {
+	if err != nil {
+		l.stop(err)
+	}
+	return err
+}
+
+// awaitOver waits until the month is over everywhere.
+func (l *lane) awaitOver() error {
+	for k := 0; k < len(l.books); {
+		var over bool
+		err := l.books[k].pool.QueryRow(l.ctx, `select state <> 'open' from month where period = $1`, l.month).Scan(&over)
+		switch {
+		case context.Cause(l.ctx) != nil:
+			return fmt.Errorf("%s isn't over: %w", l.month, errors.Join(context.Cause(l.ctx), err))
+		case err == nil && over:
+			k++
+		default:
+			time.Sleep(30 * time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// settleIn logs everybody in, once for as long as the databases live.
+func (l *lane) settleIn() error {
+	if l.busy.people != nil {
+		return nil
+	}
+	names := make([][2]string, 0, len(busyPeople)+len(worldInstances))
+	for _, p := range busyPeople {
+		names = append(names, [2]string{p.name, p.letter})
+	}
+	for _, i := range worldInstances {
+		names = append(names, [2]string{"op", i.letter})
+	}
+	for _, n := range names {
+		if err := l.persist(func(ctx context.Context) error {
+			p, err := l.login(ctx, n[0], n[1])
+			if err == nil && p == nil {
+				err = fmt.Errorf("%s can't log in", n[0])
+			}
+			if err == nil {
+				l.busy.people = append(l.busy.people, p)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carry has everybody do at once what is theirs in this stage.
+func (l *lane) carry() error {
+	stage := l.busy.stage
+	l.busy.stage++
+	all := make([]error, len(l.busy.people))
+	var people sync.WaitGroup
+	for n, p := range l.busy.people {
+		people.Go(func() {
+			for _, d := range l.deeds(stage, p) {
+				if all[n] = l.orStop(l.insist(d)); all[n] != nil {
+					return
+				}
+			}
+		})
+	}
+	people.Wait()
+	return errors.Join(all...)
+}
+
+// insist does something until it is acknowledged, and notes that.
+func (l *lane) insist(d deed) error {
+	if l.busy.gate != nil {
+		l.busy.gate(l.ctx, int(l.busy.count.Add(1)))
+	}
+	if err := l.persist(d.do); err != nil {
+		return fmt.Errorf("%s: %w", d.what, err)
+	}
+	l.busy.done.add(d.acknowledged)
+	return nil
+}
+
+// deeds are what one person does in a stage.
+func (l *lane) deeds(stage int, p *person) []deed {
+	k := int(p.letter[0] - 'a')
+	if p.name == "op" {
+		var all []deed
+		for n, who := range busyPeople {
+			if who.letter == p.letter {
+				cents := 500 + rand.New(rand.NewPCG(l.busy.seed, uint64(stage*100+n))).Int64N(300)
+				all = append(all, l.deposit(k, p, who.name, cents, fmt.Sprintf("load %d for %s", stage, who.name)))
+			}
+		}
+		return all
+	}
+	all := []deed{}
+	for n, who := range busyPeople {
+		if who.name != p.name {
+			continue
+		}
+		all = append(all, l.budget(k, p, who.budget+int64(200+10*stage)))
+		things := l.things(stage/len(crashStages), n)
+		for _, what := range things[stage%len(crashStages)*l.busy.clicks:][:l.busy.clicks] {
+			all = append(all, l.click(k, p, what))
+		}
+	}
+	return all
+}
+
+// things are what a giver may click on in a month, in an order of its own: others' things, of people who stay.
+func (l *lane) things(month, giver int) []string {
+	var all []string
+	for _, owner := range cast {
+		for n := 1; n <= owner.things && owner.name != "judy" && owner.name != busyPeople[giver].name; n++ {
+			all = append(all, fmt.Sprintf("%s/%d", owner.name, n))
+		}
+	}
+	rng := rand.New(rand.NewPCG(l.busy.seed, uint64(1_000_000+month*100+giver)))
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
+func (l *lane) deposit(k int, op *person, name string, cents int64, reference string) deed {
+	amount := fmt.Sprintf("%d.%02d", cents/100, cents%100)
+	return deed{"deposit " + reference, func(ctx context.Context) error {
+		if err := op.open(ctx, op.base+"/admin/deposits"); err != nil {
+			return err
+		}
+		return op.submit(ctx, "/admin/deposits", map[string]string{"name": name, "amount": amount, "reference": reference})
+	}, acknowledged{k, "deposit " + reference, `select exists (select from deposit where reference = $1 and amount = $2)`,
+		[]any{reference, cents * 10_000}}}
+}
+
+func (l *lane) budget(k int, p *person, cents int64) deed {
+	budget := fmt.Sprintf("%d.%02d", cents/100, cents%100)
+	return deed{p.name + "'s budget " + budget, func(ctx context.Context) error {
+		if err := p.open(ctx, p.base+"/home"); err != nil {
+			return err
+		}
+		return p.submit(ctx, "/home/budget", map[string]string{"budget": budget})
+	}, acknowledged{k, p.name + "'s budget " + budget, `select exists (select from member where name = $1 and budget >= $2)`,
+		[]any{p.name, cents * 10_000}}}
+}
+
+// click: a click that was taken though nobody said so is shown as done; that is an acknowledgement, too.
+func (l *lane) click(k int, p *person, what string) deed {
+	d := &demo{world: &world{port: l.port}, buttons: l.buttons}
+	return deed{p.name + " flattrs " + what, func(ctx context.Context) error {
+		err := d.flattr(ctx, p, what)
+		if err != nil && p.doc != nil && p.doc.Find("form[action^='/intents/flattr/undo']").Length() > 0 {
+			return nil
+		}
+		return err
+	}, acknowledged{k, p.name + "'s flattr of " + what, `
+			select exists (select from flattr f join member m on m.id = f.giver join thing t on t.id = f.thing
+			  where m.name = $1 and t.url = $2 and f.period = $3 and f.state <> 'undone')`,
+		[]any{p.name, "https://blog.example/" + what, ledger.NextPeriod(l.month)}}}
+}
+
+// more is what a seed adds to the month itself: who has a budget pays in more and raises it, and most click more often.
+func (r *crashRig) more(play *demo) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if r.seed == 0 {
+			return nil
+		}
+		rng := rand.New(rand.NewPCG(r.seed, 0))
+		for _, who := range busyPeople {
+			p := play.people[who.name]
+			l := &lane{crashRig: r}
+			cents := 50 + rng.Int64N(150)
+			all := []deed{l.deposit(0, play.people["op@"+who.letter], who.name, cents, "more for "+who.name), l.budget(0, p, who.budget+cents)}
+			for _, d := range all {
+				if err := d.do(ctx); err != nil {
+					return fmt.Errorf("%s: %w", d.what, err)
+				}
+			}
+			if who.name == "frank" || who.name == "carla" {
+				continue // one gives nothing, one only gets
+			}
+			for _, what := range unclicked(rng, who.name)[:1+rng.IntN(2)] {
+				if err := play.flattr(ctx, p, what); err != nil {
+					return fmt.Errorf("%s flattrs %s: %w", who.name, what, err)
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// unclicked is what the month doesn't have a giver click on, in any order.
+func unclicked(rng *rand.Rand, giver string) (all []string) {
+	taken := map[string]bool{}
+	for _, c := range clicks {
+		for _, what := range c.things {
+			taken[c.giver+" "+what] = true
+		}
+	}
+	for _, owner := range cast {
+		for n := 1; n <= owner.things; n++ {
+			if what := fmt.Sprintf("%s/%d", owner.name, n); owner.name != giver && !taken[giver+" "+what] {
+				all = append(all, what)
+			}
+		}
+	}
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
