@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,15 +120,24 @@ func (l *lane) settleIn() error {
 	return nil
 }
 
-// carry has everybody do at once what is theirs in this stage.
+// carry has everybody do at once what is theirs in this stage. In a month's first, who gives is paid in for before anybody
+// clicks: whether a click is held until the payee gives, too, would depend on who comes first.
 func (l *lane) carry() error {
 	stage := l.busy.stage
 	l.busy.stage++
+	if stage%len(crashStages) > 0 {
+		return l.carryOut(func(p *person) []deed { return append(l.funding(stage, p), l.clicking(stage, p)...) })
+	}
+	return errors.Join(l.carryOut(func(p *person) []deed { return l.funding(stage, p) }),
+		l.carryOut(func(p *person) []deed { return l.clicking(stage, p) }))
+}
+
+func (l *lane) carryOut(deeds func(p *person) []deed) error {
 	all := make([]error, len(l.busy.people))
 	var people sync.WaitGroup
 	for n, p := range l.busy.people {
 		people.Go(func() {
-			for _, d := range l.deeds(stage, p) {
+			for _, d := range deeds(p) {
 				if all[n] = l.orStop(l.insist(d)); all[n] != nil {
 					return
 				}
@@ -142,45 +153,53 @@ func (l *lane) insist(d deed) error {
 	if l.busy.gate != nil {
 		l.busy.gate(l.ctx, int(l.busy.count.Add(1)))
 	}
-	if err := l.persist(d.do); err != nil {
+	if err := l.persist(d.do, away); err != nil {
 		return fmt.Errorf("%s: %w", d.what, err)
 	}
 	l.busy.done.add(d.acknowledged)
 	return nil
 }
 
-// deeds are what one person does in a stage.
-func (l *lane) deeds(stage int, p *person) []deed {
+// away: the giver's home was down when the page with the button asked for it.
+func away(err error) bool {
+	var fault *pageError
+	return errors.As(err, &fault) && fault.status == http.StatusUnprocessableEntity && strings.Contains(fault.fault, "answer right now")
+}
+
+// funding is what an operator records in a stage, and the budget that a giver sets.
+func (l *lane) funding(stage int, p *person) (all []deed) {
 	k := int(p.letter[0] - 'a')
-	if p.name == "op" {
-		var all []deed
-		for n, who := range busyPeople {
-			if who.letter == p.letter {
-				cents := 500 + rand.New(rand.NewPCG(l.busy.seed, uint64(stage*100+n))).Int64N(300)
-				all = append(all, l.deposit(k, p, who.name, cents, fmt.Sprintf("load %d for %s", stage, who.name)))
-			}
-		}
-		return all
-	}
-	all := []deed{}
 	for n, who := range busyPeople {
-		if who.name != p.name {
-			continue
-		}
-		all = append(all, l.budget(k, p, who.budget+int64(200+10*stage)))
-		things := l.things(stage/len(crashStages), n)
-		for _, what := range things[stage%len(crashStages)*l.busy.clicks:][:l.busy.clicks] {
-			all = append(all, l.click(k, p, what))
+		switch {
+		case p.name == "op" && who.letter == p.letter:
+			cents := 500 + rand.New(rand.NewPCG(l.busy.seed, uint64(stage*100+n))).Int64N(300)
+			all = append(all, l.deposit(k, p, who.name, cents, fmt.Sprintf("load %d for %s", stage, who.name)))
+		case p.name == who.name:
+			all = append(all, l.budget(k, p, who.budget+int64(200+10*stage)))
 		}
 	}
 	return all
 }
 
-// things are what a giver may click on in a month, in an order of its own: others' things, of people who stay.
+// clicking is what a giver flattrs in a stage.
+func (l *lane) clicking(stage int, p *person) (all []deed) {
+	for n, who := range busyPeople {
+		if who.name != p.name {
+			continue
+		}
+		things := l.things(stage/len(crashStages), n)
+		for _, what := range things[stage%len(crashStages)*l.busy.clicks:][:l.busy.clicks] {
+			all = append(all, l.click(int(p.letter[0]-'a'), p, what))
+		}
+	}
+	return all
+}
+
+// things are what a giver may click on in a month, in an order of its own: others' things, of people who stay and give.
 func (l *lane) things(month, giver int) []string {
 	var all []string
 	for _, owner := range cast {
-		for n := 1; n <= owner.things && owner.name != "judy" && owner.name != busyPeople[giver].name; n++ {
+		for n := 1; n <= owner.things && owner.name != "judy" && owner.name != "henry" && owner.name != busyPeople[giver].name; n++ {
 			all = append(all, fmt.Sprintf("%s/%d", owner.name, n))
 		}
 	}

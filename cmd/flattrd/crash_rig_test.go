@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +38,7 @@ type crashRig struct {
 	snapshots map[string]snapshot // by the stage that starts from it
 	slowest   atomic.Int64        // way back of a process, in all runs
 	want      []string            // hashes of the undisturbed run, a, b, c
+	lines     [3][]string         // that they are made of
 }
 
 // snapshot is the state of three instances that nobody is connected to.
@@ -51,7 +51,7 @@ type snapshot struct {
 // month, and people go on while the rest is played.
 func newCrashRig(t *testing.T, seed uint64) *crashRig {
 	ctx := t.Context()
-	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: freePort(t), seed: seed, snapshots: map[string]snapshot{}}
+	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: uint16(quietPort(t)), seed: seed, snapshots: map[string]snapshot{}}
 	built := make(chan error, 1)
 	go func() { built <- r.build(ctx) }()
 	var err error
@@ -79,15 +79,6 @@ func (r *crashRig) build(ctx context.Context) error {
 		return fmt.Errorf("go build -tags failpoint: %w\n%s", err, out)
 	}
 	return nil
-}
-
-func freePort(t *testing.T) uint16 {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
 // playMonth plays the demo's month up to its last day, between three instances of this process.
@@ -181,7 +172,9 @@ func (r *crashRig) playUndisturbed(ctx context.Context) error {
 		r.passes = append(r.passes, passed)
 	}
 	var err error
-	r.want, err = l.outcome(ctx)
+	if r.want, err = l.outcome(ctx); err == nil {
+		r.lines, err = l.lines(ctx)
+	}
 	return err
 }
 

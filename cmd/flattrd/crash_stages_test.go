@@ -280,3 +280,31 @@ func (l *lane) outcome(ctx context.Context) ([]string, error) {
 	checks.Wait()
 	return hashes, errors.Join(all...)
 }
+
+// lines are what the hashes are made of.
+func (l *lane) lines(ctx context.Context) (all [3][]string, err error) {
+	for k, b := range l.books {
+		if all[k], err = b.ledger.Lines(ctx); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// differ says in which lines the books aren't those of the undisturbed run.
+func (r *crashRig) differ(got [3][]string) string {
+	var all strings.Builder
+	for k, i := range worldInstances {
+		for _, line := range got[k] {
+			if !slices.Contains(r.lines[k], line) {
+				fmt.Fprintf(&all, "+ %s %s\n", i.letter, line)
+			}
+		}
+		for _, line := range r.lines[k] {
+			if !slices.Contains(got[k], line) {
+				fmt.Fprintf(&all, "- %s %s\n", i.letter, line)
+			}
+		}
+	}
+	return all.String()
+}

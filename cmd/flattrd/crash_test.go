@@ -108,14 +108,16 @@ func (r *crashRig) run(t *testing.T, n int, c crash) (deaths [3]int32) {
 		t.Fatal(err)
 	}
 	if err := l.play(c.from); err != nil {
-		t.Fatalf("%v\n%s", err, l.logs())
+		lines, _ := l.lines(t.Context())
+		t.Fatalf("%v\n%s%s%s", err, r.differ(lines), l.debugState(), l.logs())
 	}
 	got, err := l.outcome(ctx)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, l.logs())
 	}
 	if !slices.Equal(got, r.want) {
-		t.Errorf("hashes are %v, undisturbed %v\n%s", got, r.want, l.logs())
+		lines, err := l.lines(ctx)
+		t.Errorf("hashes are %v, undisturbed %v\n%s%v\n%s", got, r.want, r.differ(lines), err, l.logs())
 	}
 	if err := l.checkKept(ctx); err != nil {
 		t.Errorf("%v\n%s", err, l.logs())
@@ -170,4 +172,34 @@ func TestFailpointsAreCrashed(t *testing.T) {
 	if found < 12 {
 		t.Errorf("only %d failpoints found", found)
 	}
+}
+
+func (l *lane) debugState() string {
+	out := ""
+	for k, b := range l.books {
+		for _, q := range []string{`select 'claim '||row_to_json(x)::text from (select c.id, direction, host, n, c.state, answer, c.created_at from claim c join peer p on p.id = c.peer) x`,
+			`select 'standing '||row_to_json(s)::text from standing s`,
+			`select 'job '||row_to_json(j)::text from (select id,state,args,attempt,created_at,finalized_at,errors from river_job where queue='money') j order by 1`} {
+			rows, err := b.pool.Query(context.Background(), q)
+			if err != nil {
+				continue
+			}
+			for rows.Next() {
+				var s string
+				_ = rows.Scan(&s)
+				out += worldInstances[k].letter + " " + s + "\n"
+			}
+		}
+	}
+	return out
+}
+
+func TestDebugCrash(t *testing.T) {
+	t.Parallel()
+	rig := newCrashRig(t, 1)
+	var plan []crash
+	for range 16 {
+		plan = append(plan, crash{from: "settle", armed: [3]string{"settle.booked", "claim.delivered", "claim.committed:2"}})
+	}
+	rig.runAll(t, plan, func(t *testing.T, c crash, deaths [3]int32) {})
 }
