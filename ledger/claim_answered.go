@@ -35,6 +35,11 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 	if err != nil {
 		return err
 	}
+	if !a.Accepted {
+		if err := tx.touchHold(ctx, a.Host); err != nil {
+			return err
+		}
+	}
 	if err := tx.lockID(ctx, "claims for "+a.Host); err != nil {
 		return err
 	}

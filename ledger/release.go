@@ -120,3 +120,12 @@ func (n *numbers) take(period string) (int32, string) {
 	}
 	return n.of[period]()
 }
+
+// touchHold writes the row of a peer's hold, which its end writes, too. The end sees the claims as they were when the
+// statement came: what is left waiting meanwhile, a refusal's successor, would be found by nobody. Of the two, the one
+// that comes second now waits, and then begins again or finds that there is no hold. To call before the claims are
+// locked, as the end does.
+func (tx *Tx) touchHold(ctx context.Context, host string) error {
+	_, err := tx.Exec(ctx, `update standing s set held_at = s.held_at from peer p where p.id = s.peer and p.host = $1`, host)
+	return err
+}

@@ -26,18 +26,20 @@ import (
 // lane is where one run at a time is played: three databases, a clock, and three loopback addresses.
 type lane struct {
 	*crashRig
-	n     int
-	ahead time.Duration // the clock
-	nodes []*node
-	books []*instance // the same databases, read by the test
-	wire  *wire
-	busy  *load // what goes on beside; nil: nothing
-	ctx   context.Context
-	stop  context.CancelCauseFunc
-	say   func(format string, args ...any) // of a kill, and of the way back; nil
+	n           int
+	leastClaims int           // of the month, as a check that there is something to compare
+	ahead       time.Duration // the clock
+	nodes       []*node
+	books       []*instance // the same databases, read by the test
+	wire        *wire
+	busy        *load // what goes on beside; nil: nothing
+	ctx         context.Context
+	stop        context.CancelCauseFunc
+	say         func(format string, args ...any) // of a kill, and of the way back; nil
 }
 
-func (r *crashRig) lane(n int) *lane { return &lane{crashRig: r, n: n} }
+// lane is a new run's. There are six pairs, and one claim that is refused.
+func (r *crashRig) lane(n int) *lane { return &lane{crashRig: r, n: n, leastClaims: 7} }
 
 func (l *lane) databases() []string { return l.crashRig.databases(fmt.Sprint("lane", l.n)) }
 
@@ -106,6 +108,10 @@ func (l *lane) open(ctx context.Context, database string) error {
 	if err != nil {
 		return err
 	}
+	return l.openAt(ctx, dsn)
+}
+
+func (l *lane) openAt(ctx context.Context, dsn string) (err error) {
 	b := &instance{}
 	if b.pool, err = pgxpool.New(ctx, dsn); err != nil {
 		return err

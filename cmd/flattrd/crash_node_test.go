@@ -29,6 +29,7 @@ type node struct {
 	deaths       atomic.Int32
 	up           atomic.Bool  // it has answered since it was started
 	longest      atomic.Int64 // longest way back, from the start to the first answer
+	last         atomic.Int64 // the latest
 	ending       atomic.Int32 // the signal that ends it
 	quit         context.CancelFunc
 	gone         chan struct{}
@@ -85,13 +86,13 @@ func (n *node) comeBack(ctx context.Context) {
 	if n.answer(ctx) != nil {
 		return
 	}
-	n.up.Store(true)
-	if n.deaths.Load() == 0 {
-		return // that was no way back
-	}
 	took := time.Since(began)
-	n.longest.Store(max(n.longest.Load(), int64(took)))
-	if n.say != nil {
+	if n.deaths.Load() > 0 { // else that was no way back
+		n.last.Store(int64(took))
+		n.longest.Store(max(n.longest.Load(), int64(took)))
+	}
+	n.up.Store(true)
+	if n.say != nil && n.deaths.Load() > 0 {
 		n.say("%s answers again %v after its start", n.letter, took.Round(time.Millisecond))
 	}
 }

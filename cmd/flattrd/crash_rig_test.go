@@ -34,6 +34,7 @@ type crashRig struct {
 	month     string
 	buttons   map[string]string   // page address by "owner/slug"
 	seed      uint64              // of the load beside; 0: none
+	atOnce    int                 // lanes
 	passes    [][3]map[string]int // of the undisturbed run: how often each instance passed each failpoint
 	snapshots map[string]snapshot // by the stage that starts from it
 	slowest   atomic.Int64        // way back of a process, in all runs
@@ -51,7 +52,11 @@ type snapshot struct {
 // month, and people go on while the rest is played.
 func newCrashRig(t *testing.T, seed uint64) *crashRig {
 	ctx := t.Context()
-	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: uint16(quietPort(t)), seed: seed, snapshots: map[string]snapshot{}}
+	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: uint16(quietPort(t)), seed: seed,
+		atOnce: lanesAtOnce, snapshots: map[string]snapshot{}}
+	if seed != 0 {
+		r.atOnce = lanesMeasured
+	}
 	built := make(chan error, 1)
 	go func() { built <- r.build(ctx) }()
 	var err error

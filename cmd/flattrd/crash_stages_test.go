@@ -261,7 +261,7 @@ func (l *lane) outcome(ctx context.Context) ([]string, error) {
 	if s.Invariants != "ok" {
 		return nil, fmt.Errorf("%w: %s", ledger.ErrInvariant, s.Invariants)
 	}
-	if n := len(s.Claims); n < 7 { // six pairs, and one claim that was refused
+	if n := len(s.Claims); n < l.leastClaims {
 		return nil, fmt.Errorf("only %d claims: %v", n, s.Claims)
 	}
 	hashes, all := make([]string, len(l.nodes)), make([]error, len(l.nodes))
