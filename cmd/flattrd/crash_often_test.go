@@ -43,8 +43,10 @@ const longestWayBack = 10 * time.Second
 func crashOften(t *testing.T, times int) {
 	all := &tally{kills: map[string]int{}, moments: map[killing]int{}}
 	var slowest time.Duration
+	binary := ""
 	for seed := 1; seed <= times; seed++ {
-		rig := newCrashRig(t, uint64(seed))
+		rig := newCrashRig(t, uint64(seed), binary)
+		binary = rig.binary
 		all.missed = nil
 		rig.runAll(t, rig.pack(all.choose(rig)), all.judge)
 		rig.runAll(t, rig.pack(all.earlier()), all.judge)

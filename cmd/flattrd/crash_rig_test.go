@@ -49,10 +49,10 @@ type snapshot struct {
 }
 
 // newCrashRig builds the program, plays the month, and plays the rest once undisturbed. With a seed there is more in the
-// month, and people go on while the rest is played.
-func newCrashRig(t *testing.T, seed uint64) *crashRig {
+// month, and people go on while the rest is played. The program may be built already.
+func newCrashRig(t *testing.T, seed uint64, binary string) *crashRig {
 	ctx := t.Context()
-	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: uint16(quietPort(t)), seed: seed,
+	r := &crashRig{admin: ledgertest.ServerDSN(t), dir: t.TempDir(), port: uint16(quietPort(t)), seed: seed, binary: binary,
 		atOnce: lanesAtOnce, snapshots: map[string]snapshot{}}
 	if seed != 0 {
 		r.atOnce = lanesMeasured
@@ -78,6 +78,9 @@ func newCrashRig(t *testing.T, seed uint64) *crashRig {
 }
 
 func (r *crashRig) build(ctx context.Context) error {
+	if r.binary != "" {
+		return nil
+	}
 	r.binary = filepath.Join(r.dir, "flattrd")
 	out, err := exec.CommandContext(ctx, "go", "build", "-tags", "failpoint", "-o", r.binary, ".").CombinedOutput()
 	if err != nil {

@@ -78,7 +78,7 @@ func TestCrashes(t *testing.T) {
 		crashOften(t, *crashTimes)
 		return
 	}
-	newCrashRig(t, 0).runAll(t, planned(), func(t *testing.T, c crash, deaths [3]int32) { c.checkDeaths(t, deaths) })
+	newCrashRig(t, 0, "").runAll(t, planned(), func(t *testing.T, c crash, deaths [3]int32) { c.checkDeaths(t, deaths) })
 }
 
 // runAll runs a plan in all lanes; judge is given each run's deaths.

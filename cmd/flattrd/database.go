@@ -195,6 +195,7 @@ func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) 
 	if !strings.Contains(dsn, "pool_max_conns") {
 		config.MaxConns = connections
 	}
+	config.AfterConnect = durable
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -204,6 +205,14 @@ func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	return pool, nil
+}
+
+// durable has commits wait for the disk where a server, database or role is set not to: what we say is done must be there
+// after the server was killed. Whoever doesn't want to wait says so with fsync, or waits for a standby as well.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `
+		select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`)
+	return err
 }
 
 // single is the database of the one instance that serve runs: the given one, or "flattrd" in the

@@ -46,7 +46,7 @@ func (p *pgTown) play(t *testing.T, kills int) {
 	l.busy.gate = k.gate
 	done := make(chan error, 1)
 	go func() { done <- l.orStop(k.run(t)) }()
-	err := p.playMonths(l)
+	err := p.playMonths(t, l)
 	if err = errors.Join(err, <-done); err == nil {
 		err = p.keepOutcome(ctx, l)
 	}
@@ -58,8 +58,9 @@ func (p *pgTown) play(t *testing.T, kills int) {
 // months is how many are played.
 func (p *pgTown) months() int { return max(1, (*pgKills+killsPerMonth-1)/killsPerMonth) }
 
-func (p *pgTown) playMonths(l *lane) error {
+func (p *pgTown) playMonths(t *testing.T, l *lane) error {
 	for m := range p.months() {
+		t.Logf("month %d of %d, %s", m+1, p.months(), time.Now().UTC().Format(time.TimeOnly))
 		if m > 0 {
 			if err := l.nextMonth(); err != nil {
 				return err
