@@ -175,7 +175,8 @@ func (l *lane) payOne(ctx context.Context, op *person, host string) error {
 	if err := op.open(ctx, op.base+"/admin/payments"); err != nil {
 		return err
 	}
-	if op.payment(host).Length() == 0 {
+	due := op.doc.Find("form[action='/admin/payments'] input[name=host][value='"+host+"']").Length() > 0
+	if due || op.payment(host).Length() == 0 { // of an earlier month there may be one
 		if err := op.submit(ctx, "/admin/payments", map[string]string{"host": host}); err != nil {
 			return err
 		}
