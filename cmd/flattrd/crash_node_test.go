@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// node is an instance's process. One that was killed at its failpoint is started again without it; one
+// node is an instance's process. One that was killed at its failpoint is started again with the next, or without one; one
 // that ends in any other way fails the run, unless that is what it should do.
 type node struct {
 	letter, host string
@@ -35,7 +35,9 @@ type node struct {
 	gone         chan struct{}
 }
 
-func (n *node) begin(binary, failpoint string) {
+// begin starts it; armed are its failpoints, in the order in which it is to be killed.
+func (n *node) begin(binary, armed string) {
+	failpoints := append(strings.Fields(armed), "")
 	ctx, quit := context.WithCancel(context.Background())
 	n.quit, n.gone = quit, make(chan struct{})
 	n.ending.Store(int32(syscall.SIGKILL))
@@ -43,8 +45,8 @@ func (n *node) begin(binary, failpoint string) {
 		defer close(n.gone)
 		runtime.LockOSThread() // Pdeathsig means the thread that started the process, not ours as a whole
 		for {
-			killed, err := n.run(ctx, binary, failpoint)
-			mortal := killed && failpoint != "" && failpoint != "tell"
+			killed, err := n.run(ctx, binary, failpoints[0])
+			mortal := killed && failpoints[0] != "" && failpoints[0] != "tell"
 			switch {
 			case ctx.Err() != nil:
 				return
@@ -53,7 +55,7 @@ func (n *node) begin(binary, failpoint string) {
 				return
 			}
 			n.deaths.Add(1)
-			failpoint = ""
+			failpoints = failpoints[min(1, len(failpoints)-1):]
 		}
 	}()
 }

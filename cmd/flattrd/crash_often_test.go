@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// killing is a moment to kill a process at: the n-th pass of a failpoint by one of the instances, from a stage on.
+// killing is a moment to kill a process at: the n-th pass of a failpoint by one of the instances since it was started,
+// in a stage or later.
 type killing struct {
 	name     string // failpoint
 	stage, k int
@@ -48,8 +49,9 @@ func crashOften(t *testing.T, times int) {
 		rig := newCrashRig(t, uint64(seed), binary)
 		binary = rig.binary
 		all.missed = nil
-		rig.runAll(t, rig.pack(all.choose(rig)), all.judge)
-		rig.runAll(t, rig.pack(all.earlier()), all.judge)
+		all.runPacked(t, rig, all.choose(rig))
+		all.runPacked(t, rig, all.earlier())
+		all.runPacked(t, rig, all.earlier())
 		rig.dropAll(t.Context())
 		slowest = max(slowest, time.Duration(rig.slowest.Load()))
 	}
@@ -117,38 +119,73 @@ func (a *tally) earlier() (again []killing) {
 	return again
 }
 
-// pack puts the kills into runs, three into each if they are of different instances.
-func (r *crashRig) pack(all []killing) (plan []crash) {
+// pack puts the kills into runs: of each instance one in each stage.
+func (r *crashRig) pack(all []killing) (plan []packed) {
 	for _, k := range all {
-		from := crashStages[k.stage].name
-		free := slices.IndexFunc(plan, func(c crash) bool { return c.from == from && c.armed[k.k] == "" })
+		free := slices.IndexFunc(plan, func(p packed) bool { return p[k.k][k.stage] == nil })
 		if free < 0 {
-			free, plan = len(plan), append(plan, crash{from: from})
+			free, plan = len(plan), append(plan, packed{})
 		}
-		plan[free].armed[k.k] = k.armed()
+		plan[free][k.k][k.stage] = &k
 	}
 	return plan
 }
 
+// packed are the kills of a run, by instance and stage.
+type packed [3][3]*killing
+
+// chains are each instance's, in order.
+func (p packed) chains() (all [3][]killing) {
+	for k, stages := range p {
+		for _, kill := range stages {
+			if kill != nil {
+				all[k] = append(all[k], *kill)
+			}
+		}
+	}
+	return all
+}
+
+// crash is the run: from the first stage in which something is killed.
+func (p packed) crash() crash {
+	c, first := crash{}, len(crashStages)-1
+	for k, chain := range p.chains() {
+		var armed []string
+		for _, kill := range chain {
+			armed, first = append(armed, kill.armed()), min(first, kill.stage)
+		}
+		c.armed[k] = strings.Join(armed, " ")
+	}
+	c.from = crashStages[first].name
+	return c
+}
+
+// runPacked runs the kills and counts them.
+func (a *tally) runPacked(t *testing.T, r *crashRig, kills []killing) {
+	var plan []crash
+	chains := map[crash][3][]killing{}
+	for _, p := range r.pack(kills) {
+		plan = append(plan, p.crash())
+		chains[p.crash()] = p.chains()
+	}
+	r.runAll(t, plan, func(t *testing.T, c crash, deaths [3]int32) { a.judge(t, chains[c], deaths) })
+}
+
 // judge counts a run's kills.
-func (a *tally) judge(t *testing.T, c crash, deaths [3]int32) {
+func (a *tally) judge(t *testing.T, chains [3][]killing, deaths [3]int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	stage := slices.IndexFunc(crashStages, func(s crashStage) bool { return s.name == c.from })
-	for k, armed := range c.armed {
-		if armed == "" {
-			continue
+	for k, chain := range chains {
+		for n, kill := range chain {
+			if n >= int(deaths[k]) {
+				t.Logf("%s didn't come to %s", worldInstances[k].letter, kill.armed())
+				a.missed = append(a.missed, kill)
+				continue
+			}
+			a.kills[kill.name]++
+			a.moments[kill]++
+			t.Logf("kill %d at %s: %s, stage %s, pass %d", a.kills[kill.name], kill.name, worldInstances[k].letter,
+				crashStages[kill.stage].name, kill.nth)
 		}
-		name, nth, _ := strings.Cut(armed, ":")
-		kill := killing{name, stage, k, 1}
-		_, _ = fmt.Sscan(nth, &kill.nth)
-		if deaths[k] == 0 {
-			t.Logf("%s didn't come to %s", worldInstances[k].letter, armed)
-			a.missed = append(a.missed, kill)
-			continue
-		}
-		a.kills[name]++
-		a.moments[kill]++
-		t.Logf("kill %d at %s: %s, stage %s, pass %d", a.kills[name], name, worldInstances[k].letter, c.from, kill.nth)
 	}
 }

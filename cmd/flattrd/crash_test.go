@@ -101,7 +101,7 @@ func (r *crashRig) runAll(t *testing.T, plan []crash, judge func(t *testing.T, c
 
 // run plays the rest of the month with the failpoints armed and compares what comes of it.
 func (r *crashRig) run(t *testing.T, n int, c crash) (deaths [3]int32) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), r.patience())
 	defer cancel()
 	l := r.lane(n)
 	defer l.end(syscall.SIGKILL)
@@ -128,6 +128,14 @@ func (r *crashRig) run(t *testing.T, n int, c crash) (deaths [3]int32) {
 	}
 	r.slowest.Store(max(r.slowest.Load(), int64(l.slowest())))
 	return l.deaths()
+}
+
+// patience is for how long a run may last. The long form runs beside other work.
+func (r *crashRig) patience() time.Duration {
+	if r.seed != 0 {
+		return 20 * time.Minute
+	}
+	return 2 * time.Minute
 }
 
 // checkDeaths: a failpoint that is never passed would let its run succeed for nothing.

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-var pgKills = flag.Int("kills", 2, "how often TestPostgresKilled kills PostgreSQL, twelve times a month")
+var pgKills = flag.Int("kills", 2, "how often TestPostgresKilled kills PostgreSQL, 24 times a month")
 
-const killsPerMonth = 12
+const killsPerMonth = 24
 
 // PostgreSQL is killed with all its processes, again and again, while people click, pay in and change budgets and the
 // instances settle, claim and pay. a and b use a server that is given to them: their processes live on, because a given
@@ -35,7 +35,7 @@ func TestPostgresKilled(t *testing.T) {
 
 // play plays as many months as so many kills need, from the same start each time, and keeps what comes of it.
 func (p *pgTown) play(t *testing.T, kills int) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Duration(*pgKills)*time.Minute/2)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute+time.Duration(*pgKills)*time.Minute)
 	defer cancel()
 	l := p.lane(0)
 	defer func() { l.end(syscall.SIGKILL) }()
