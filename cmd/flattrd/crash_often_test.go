@@ -100,7 +100,7 @@ func (a *tally) choose(r *crashRig) (chosen []killing) {
 // failpointNames are those of the table, which has all that are in the code.
 func failpointNames() (all []string) {
 	for _, c := range crashes {
-		for _, armed := range c.armed {
+		for _, armed := range strings.Fields(strings.Join(c.armed[:], " ")) {
 			name, _, _ := strings.Cut(armed, ":")
 			all = append(all, name)
 		}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -24,6 +25,7 @@ type pgTown struct {
 	*crashRig
 	shared   *privatepg.Server
 	runs     int
+	first    string // month
 	got      []string
 	gotLines [3][]string
 }
@@ -117,6 +119,8 @@ func (p *pgTown) begin(ctx context.Context, l *lane) error {
 	l.ctx, l.stop = context.WithCancelCause(ctx)
 	l.busy = &load{seed: p.seed, clicks: 2}
 	l.leastClaims = 6
+	p.first = cmp.Or(p.first, p.month)
+	p.month = p.first // a run leaves it at its last
 	if err := l.turn(p.snapshots["close"].clock); err != nil {
 		return err
 	}
