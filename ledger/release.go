@@ -35,6 +35,9 @@ func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host, note str
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
+		if err := tx.pairHeld(ctx, host); err != nil {
+			return err
+		}
 		p, err := tx.peerKnown(ctx, host)
 		if err != nil {
 			return err
@@ -53,13 +56,11 @@ func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host, note str
 	})
 }
 
-// release offers what waited for the end of a hold, and counts it.
+// release offers what waited for the end of a hold, and counts it. Who calls it holds the lock of our claims for the
+// peer, and has no older snapshot.
 func (tx *Tx) release(ctx context.Context, p Peer) (int, error) {
 	open, err := tx.openMonth(ctx)
 	if err != nil {
-		return 0, err
-	}
-	if err := tx.lockID(ctx, "claims for "+p.Host); err != nil {
 		return 0, err
 	}
 	found, err := rows[Claim](tx.Query(ctx, claimQuery+`
@@ -119,13 +120,4 @@ func (n *numbers) take(period string) (int32, string) {
 		}
 	}
 	return n.of[period]()
-}
-
-// touchHold writes the row of a peer's hold, which its end writes, too. The end sees the claims as they were when the
-// statement came: what is left waiting meanwhile, a refusal's successor, would be found by nobody. Of the two, the one
-// that comes second now waits, and then begins again or finds that there is no hold. To call before the claims are
-// locked, as the end does.
-func (tx *Tx) touchHold(ctx context.Context, host string) error {
-	_, err := tx.Exec(ctx, `update standing s set held_at = s.held_at from peer p where p.id = s.peer and p.host = $1`, host)
-	return err
 }

@@ -176,6 +176,21 @@ func (c *cluster) read(ctx context.Context, name string) (*pgx.Conn, error) {
 // peer wait for each other, and each holds one meanwhile.
 const connections = 24
 
+// What a transaction of the pool waits for at most, and how long one may be idle: if a transaction hangs, its locks would
+// hold up all others for ever. Requests are answered within a minute. A settlement, which holds the accounts for as
+// long as it publishes, and migrations have sessions of their own.
+const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '60s'`
+
+// durable has commits wait for the disk where a server, database or role is set not to: what we say is done must be there
+// after the server was killed. Whoever doesn't want to wait says so with fsync, or waits for a standby as well.
+const durable = `
+	select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`
+
+func bounded(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, bounds+`;`+durable)
+	return err
+}
+
 // pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.
 func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) {
 	dsn := c.admin
@@ -195,7 +210,7 @@ func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) 
 	if !strings.Contains(dsn, "pool_max_conns") {
 		config.MaxConns = connections
 	}
-	config.AfterConnect = durable
+	config.AfterConnect = bounded
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -205,14 +220,6 @@ func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	return pool, nil
-}
-
-// durable has commits wait for the disk where a server, database or role is set not to: what we say is done must be there
-// after the server was killed. Whoever doesn't want to wait says so with fsync, or waits for a standby as well.
-func durable(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `
-		select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`)
-	return err
 }
 
 // single is the database of the one instance that serve runs: the given one, or "flattrd" in the

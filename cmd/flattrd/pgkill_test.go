@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-var pgKills = flag.Int("kills", 2, "how often TestPostgresKilled kills PostgreSQL, 24 times a month")
+var pgKills = flag.Int("kills", 2, "how often TestPostgresKilled kills PostgreSQL, twelve times a month")
 
-const killsPerMonth = 24
+// killsPerMonth: each start of c asks for statements, which others answer ten of at once and then one a minute.
+const killsPerMonth = 12
 
 // PostgreSQL is killed with all its processes, again and again, while people click, pay in and change budgets and the
 // instances settle, claim and pay. a and b use a server that is given to them: their processes live on, because a given
