@@ -38,6 +38,7 @@ type crashRig struct {
 	passes    [][3]map[string]int // of the undisturbed run: how often each instance passed each failpoint
 	snapshots map[string]snapshot // by the stage that starts from it
 	slowest   atomic.Int64        // way back of a process, in all runs
+	strategy  string              // of copies
 	want      []string            // hashes of the undisturbed run, a, b, c
 	lines     [3][]string         // that they are made of
 }
@@ -208,7 +209,7 @@ func (r *crashRig) copy(ctx context.Context, from, to string) error {
 	if _, err := r.server.Exec(ctx, `drop database if exists `+to+` with (force)`); err != nil {
 		return err
 	}
-	_, err := r.server.Exec(ctx, `create database `+to+` template `+from)
+	_, err := r.server.Exec(ctx, `create database `+to+` template `+from+r.strategy)
 	return err
 }
 
