@@ -20,6 +20,7 @@ import (
 	"github.com/fedflattr/flattrd/federation/guard"
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/web"
 )
 
 // serveCommand runs one instance behind a proxy that ends TLS.
@@ -133,6 +134,21 @@ func (h testHooks) now() func() time.Time {
 	return (&turnedClock{file: h.Clock}).Now
 }
 
+// mode has the pages of an instance that is reached by http and whose clock is turned be those of a test instance: links
+// and handles of others like it are such as people can type.
+func (h testHooks) mode() *web.TestMode {
+	if !h.HTTP || h.Clock == "" {
+		return nil
+	}
+	clock := &turnedClock{file: h.Clock}
+	return &web.TestMode{
+		CloseMonth: func(context.Context) error {
+			now := clock.Now()
+			return clock.Turn(ledger.PeriodEnd(ledger.PeriodOf(now)).Sub(now) + time.Second)
+		},
+		Turn: func(_ context.Context, by time.Duration) error { return clock.Turn(by) }}
+}
+
 // Run serves until it is told to stop.
 func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	if err := c.Hooks.check(); err != nil {
@@ -157,7 +173,7 @@ func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	}
 	defer pool.Close()
 	i, err := newInstance(ctx, parts{pool: pool, inst: inst, now: c.Hooks.now(), client: client,
-		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, payIn: c.PayIn, noNetting: c.NoNetting})
+		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, test: c.Hooks.mode(), payIn: c.PayIn, noNetting: c.NoNetting})
 	if err != nil {
 		return err
 	}
