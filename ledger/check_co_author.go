@@ -88,7 +88,8 @@ func (l *Ledger) checkParts(ctx context.Context, tx pgx.Tx) ([]Violation, error)
 		  select f.giver, f.thing, f.period, p.id as part, p.payee, p.weight
 		  from flattr_part x join flattr f on f.id = x.flattr and f.period = x.period and f.state = 'accepted'
 		  join month m on m.period = f.period and m.state = 'settled'
-		  join thing_split_part p on p.id = x.part where x.state = 'accepted')
+		  join thing_split_part p on p.id = x.part where x.state = 'accepted' and not exists (
+		    select from pledge q where q.period = f.period and q.member = f.giver and not `+partSettled+`))
 		select coalesce(d.giver, k.giver) as giver, coalesce(d.thing, k.thing) as thing, coalesce(d.period, k.period) as period,
 		  coalesce(s.amount, 0) as share, coalesce(m.name, '') as name, coalesce(t.iri, '') as iri, d.part, d.payee,
 		  coalesce(d.weight, 0)::bigint as weight, k.id, k.amount

@@ -150,6 +150,7 @@ const lineShares = `
 	join thing t on t.iri = x->>'object'
 	join flattr f on f.thing = t.id and f.period = c.period and f.state = 'accepted'
 	join share s on s.giver = f.giver and s.thing = f.thing and s.period = c.period
+	  and c.part = coalesce((select q.part from pledge q where q.period = s.period and q.member = s.giver), 0)
 	left join (select k.giver, k.thing, k.period, k.part, k.amount, p.payee, v.version
 	  from share_part k join thing_split_part p on p.id = k.part join thing_split v on v.id = p.split) k
 	  on k.giver = s.giver and k.thing = s.thing and k.period = s.period

@@ -148,6 +148,14 @@ func (b *building) givenParts(ctx context.Context, conn *pgx.Conn) ([]given, err
 	return all, err
 }
 
+// giversOf are whose shares were divided, which are sorted by giver.
+func giversOf(divided []dividedShare) (givers []int64) {
+	for _, mine := range chunkBy(divided, func(d dividedShare) int64 { return d.giver }) {
+		givers = append(givers, mine[0].giver)
+	}
+	return givers
+}
+
 // storeParts makes the divided shares the books: each share's parts are all of it.
 func (tx *Tx) storeParts(ctx context.Context, b *building) error {
 	if len(b.divided) == 0 {
@@ -164,9 +172,10 @@ func (tx *Tx) storeParts(ctx context.Context, b *building) error {
 		return err
 	}
 	var wrong int64
+	givers := giversOf(b.divided) // other givers' are in other parts of the settlement
 	if err := tx.QueryRow(ctx, fmt.Sprintf(`
-		select count(*) from (select giver, thing, sum(amount) as amount from share_part where period = $1 group by giver, thing) k
-		left join %s s on s.giver = k.giver and s.thing = k.thing where s.amount is distinct from k.amount`, b.table()), b.period).Scan(&wrong); err != nil {
+		select count(*) from (select giver, thing, sum(amount) as amount from share_part where period = $1 and giver = any($2) group by giver, thing) k
+		left join %s s on s.giver = k.giver and s.thing = k.thing where s.amount is distinct from k.amount`, b.table()), b.period, givers).Scan(&wrong); err != nil {
 		return err
 	}
 	if wrong > 0 {

@@ -70,14 +70,18 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 	return e, err
 }
 
+// unsettled tells whether a flattr f has no share yet: its month m isn't settled, or its giver hasn't paid what was promised.
+const unsettled = `(m.state <> 'settled' or f.state = 'accepted' and exists (
+	select from pledge q where q.member = f.giver and q.period = f.period and q.state = 'promised'))`
+
 const earnedCounts = `
 	select coalesce((select sum(amount) from withdrawal where member = $1 and source = 'earned' and state = 'paid'), 0)::bigint,
 	  (select count(*) from flattr f join thing t on t.id = f.thing join month m on m.period = f.period
-	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled'
+	    where t.member = $1 and f.state in ('accepted', 'held') and ` + unsettled + `
 	      and not exists (select from flattr_part x where x.flattr = f.id)) +
 	  (select count(*) from thing_split_part p join flattr_part x on x.part = p.id and x.state in ('accepted', 'held')
 	    join flattr f on f.id = x.flattr and f.period = x.period and f.state in ('sent', 'accepted', 'held')
-	    join month m on m.period = f.period and m.state <> 'settled' where p.member = $1) +
+	    join month m on m.period = f.period where p.member = $1 and ` + unsettled + `) +
 	  (select count(distinct (r.giver, r.object, r.period)) from received_part x join received_flattr r on r.id = x.flattr and r.period = x.period
 	    where x.member = $1 and r.undone_at is null and x.answer in ('accept', 'tentative')
 	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)) +

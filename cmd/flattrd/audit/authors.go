@@ -59,12 +59,18 @@ type authors struct {
 	byThing  map[int64][]*version
 	byIRI    map[string]*version
 	parts    map[int64]*author
-	refused  map[string]map[partLine]refusedLine // by month
+	refused  map[string]map[partLine]refusedLine // by part of a month's settlement, as partOf spells it
 
 	// of the month that is being derived
 	answers map[[16]byte][]answer
 	stored  map[shareKey][]sharePart
-	got     map[int64]sum // by author
+	got     map[gotIn]sum
+}
+
+// gotIn names what an author got in a part of the settlement of the month that is being derived.
+type gotIn struct {
+	part   int32
+	author int64
 }
 
 // readAuthors reads all versions; each of ours has everybody's consent before it is in force.
@@ -167,7 +173,7 @@ func (a *auditor) inForce(thing int64, period string) (last *version) {
 
 // readMonthParts reads a month's answers and parts of shares.
 func (a *auditor) readMonthParts(ctx context.Context, m *month) error {
-	a.authors.answers, a.authors.stored, a.authors.got = map[[16]byte][]answer{}, map[shareKey][]sharePart{}, map[int64]sum{}
+	a.authors.answers, a.authors.stored, a.authors.got = map[[16]byte][]answer{}, map[shareKey][]sharePart{}, map[gotIn]sum{}
 	answers := open(ctx, a, "answer", `
 		select x.id, x.flattr, x.part, x.giver, x.state from flattr_part x where x.period = '`+m.period+`' order by x.flattr, x.part`,
 		func(x *answer) []any { return []any{&x.id, &x.flattr, &x.part, &x.giver, &x.state} })
@@ -267,15 +273,16 @@ func (a *auditor) takers(c click) (all []*author) {
 	return all
 }
 
-// divideShare gives the authors what is theirs of a share, and compares that with what is stored and returned.
-func (a *auditor) divideShare(m *month, g *giver, c click, share int64) {
+// divideShare gives the authors what is theirs of a share, and takes it out of what its thing got in that part of the
+// settlement. It compares that with what is stored and returned.
+func (a *auditor) divideShare(m *month, g *giver, of int32, c click, share int64) {
 	takers := a.takers(c)
 	place, known := a.thingAt[c.thing]
 	if len(takers) == 0 || !known {
 		return
 	}
-	a.sums[place].flattrs--
-	a.sums[place].amount -= share
+	thing := &a.sumsIn(of)[place]
+	thing.flattrs, thing.amount = thing.flattrs-1, thing.amount-share
 	ties := make([]tie, len(takers))
 	weights := make([]int64, len(takers))
 	for i, p := range takers {
@@ -284,10 +291,10 @@ func (a *auditor) divideShare(m *month, g *giver, c click, share int64) {
 	key := shareKey{g.id, c.thing}
 	for i, amount := range byTiedWeight(share, weights, ties) {
 		p := takers[i]
-		s := a.authors.got[p.id]
-		a.authors.got[p.id] = sum{s.flattrs + 1, s.amount + amount}
+		s := a.authors.got[gotIn{of, p.id}]
+		a.authors.got[gotIn{of, p.id}] = sum{s.flattrs + 1, s.amount + amount}
 		a.compareSharePart(m, key, p, share, amount)
-		a.compareReturnedPart(m, g, key, place, p, amount)
+		a.compareReturnedPart(m, g, of, key, place, p, amount)
 	}
 }
 
@@ -306,13 +313,13 @@ func (a *auditor) compareSharePart(m *month, key shareKey, p *author, share, amo
 }
 
 // compareReturnedPart: what of a refused line was an author's came back, once.
-func (a *auditor) compareReturnedPart(m *month, g *giver, key shareKey, place int32, p *author, amount int64) {
-	of, refused := a.authors.refused[m.period][partLine{place, p.payee, p.of.number}]
+func (a *auditor) compareReturnedPart(m *month, g *giver, of int32, key shareKey, place int32, p *author, amount int64) {
+	line, refused := a.authors.refused[partOf(m.period, of)][partLine{place, p.payee, p.of.number}]
 	if !refused || amount == 0 {
 		return
 	}
 	at := Finding{Table: "share_return", Expected: fmt.Sprint(amount), Found: "none",
-		Why: fmt.Sprintf("thing_split_part %d in share %d/%d/%s of claim %d, whose claim_line %d was refused", p.id, key.giver, key.thing, m.period, of.claim, of.line)}
+		Why: fmt.Sprintf("thing_split_part %d in share %d/%d/%s of claim %d, whose claim_line %d was refused", p.id, key.giver, key.thing, m.period, line.claim, line.line)}
 	i := slices.IndexFunc(g.returns, func(b giveBack) bool { return b.thing == key.thing && b.part == p.id })
 	if i < 0 {
 		a.find(at)
@@ -320,7 +327,7 @@ func (a *auditor) compareReturnedPart(m *month, g *giver, key shareKey, place in
 	}
 	at.Key = fmt.Sprint(g.returns[i].id)
 	same(a, at, "amount", amount, g.returns[i].amount)
-	same(a, at, "claim", of.claim, g.returns[i].claim)
+	same(a, at, "claim", line.claim, g.returns[i].claim)
 	g.returns = slices.Delete(g.returns, i, i+1)
 }
 

@@ -7,32 +7,41 @@ import (
 
 // checkEarnings: what a month's shares give each member here, and nothing else, is an earning.
 func (a *auditor) checkEarnings(ctx context.Context, m *month) error {
-	due := map[int64]sum{}
-	for place, s := range a.sums {
-		if t := a.things[place]; t.member != 0 && s.flattrs > 0 {
-			d := due[t.member]
-			due[t.member] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
+	type payee struct {
+		member int64
+		part   int32
+	}
+	due := map[payee]sum{}
+	for part, sums := range a.partSums() {
+		for place, s := range sums {
+			if t := a.things[place]; t.member != 0 && s.flattrs > 0 {
+				d := due[payee{t.member, part}]
+				due[payee{t.member, part}] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
+			}
 		}
 	}
-	for id, s := range a.authors.got {
-		if p := a.authors.parts[id]; p.member != 0 {
-			d := due[p.member]
-			due[p.member] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
+	for of, s := range a.authors.got {
+		if p := a.authors.parts[of.author]; p.member != 0 {
+			d := due[payee{p.member, of.part}]
+			due[payee{p.member, of.part}] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
 		}
 	}
-	type earning struct{ id, member, flattrs, amount int64 }
-	all := open(ctx, a, "earning", `select id, member, flattrs::bigint, amount from earning where period = '`+m.period+`' order by id`,
-		func(e *earning) []any { return []any{&e.id, &e.member, &e.flattrs, &e.amount} })
+	type earning struct {
+		id, flattrs, amount int64
+		payee
+	}
+	all := open(ctx, a, "earning", `select id, member, part, flattrs::bigint, amount from earning where period = '`+m.period+`' order by id`,
+		func(e *earning) []any { return []any{&e.id, &e.member, &e.part, &e.flattrs, &e.amount} })
 	err := all.each(func(e earning) {
-		at := Finding{Table: "earning", Key: fmt.Sprint(e.id), Why: fmt.Sprintf("shares of member %d in %s", e.member, m.period)}
-		same(a, at, "flattrs", due[e.member].flattrs, e.flattrs)
-		same(a, at, "amount", due[e.member].amount, e.amount)
-		delete(due, e.member)
+		at := Finding{Table: "earning", Key: fmt.Sprint(e.id), Why: fmt.Sprintf("shares of member %d in part %s", e.member, partOf(m.period, e.part))}
+		same(a, at, "flattrs", due[e.payee].flattrs, e.flattrs)
+		same(a, at, "amount", due[e.payee].amount, e.amount)
+		delete(due, e.payee)
 	})
-	for member, d := range due {
+	for of, d := range due {
 		if d.amount > 0 {
 			a.find(Finding{Table: "earning", Expected: fmt.Sprint(d.amount), Found: "none",
-				Why: fmt.Sprintf("shares of member %d in %s", member, m.period)})
+				Why: fmt.Sprintf("shares of member %d in part %s", of.member, partOf(m.period, of.part))})
 		}
 	}
 	a.verified(m.period+": earnings of members here", all.count)
@@ -44,33 +53,47 @@ const ownLines = `
 	from claim_line l join claim c on c.id = l.claim
 	where c.direction = 'out' and c.supersedes is null and not c.adopted and c.period = '%s' order by l.claim, l.payee collate "C"`
 
+// claimed is what lines of a month's claims have named so far.
+type claimed struct {
+	things map[int32][]bool // by part of the settlement and the things' places
+	parts  map[gotIn]bool   // what is authors' of co-authored things
+}
+
+func (c claimed) in(a *auditor, part int32) []bool {
+	if c.things[part] == nil {
+		c.things[part] = make([]bool, len(a.things))
+	}
+	return c.things[part]
+}
+
 // checkOwed: what a month's shares give members elsewhere stands in our first claims of that month, each thing
 // once. What was refused and offered again is held to that by the chain. What came back after a restore was settled
 // otherwise, and is held to its signed offer alone.
 func (a *auditor) checkOwed(ctx context.Context, m *month) error {
-	claimed := make([]bool, len(a.things))
-	taken := map[int64]bool{} // authors whose parts are claimed
+	c := claimed{map[int32][]bool{}, map[gotIn]bool{}}
 	all := open(ctx, a, "line", fmt.Sprintf(ownLines, m.period), (*line).fields)
-	if err := all.each(func(l line) { a.checkOwedLine(m, &l, claimed, taken) }); err != nil {
+	if err := all.each(func(l line) { a.checkOwedLine(&l, c) }); err != nil {
 		return err
 	}
-	for place, s := range a.sums {
-		if t := a.things[place]; t.peer != 0 && s.amount > 0 && !claimed[place] {
-			a.find(Finding{Table: "claim_line", Expected: fmt.Sprintf("%d for %s", s.amount, t.payee), Found: "none",
-				Why: fmt.Sprintf("shares of thing %s in %s", t.iri, m.period)})
+	for part, sums := range a.partSums() {
+		for place, s := range sums {
+			if t := a.things[place]; t.peer != 0 && s.amount > 0 && !c.in(a, part)[place] {
+				a.find(Finding{Table: "claim_line", Expected: fmt.Sprintf("%d for %s", s.amount, t.payee), Found: "none",
+					Why: fmt.Sprintf("shares of thing %s in part %s", t.iri, partOf(m.period, part))})
+			}
 		}
 	}
-	for id, s := range a.authors.got {
-		if p := a.authors.parts[id]; p.peer != 0 && s.amount > 0 && !taken[id] {
+	for of, s := range a.authors.got {
+		if p := a.authors.parts[of.author]; p.peer != 0 && s.amount > 0 && !c.parts[of] {
 			a.find(Finding{Table: "claim_line", Expected: fmt.Sprintf("%d for %s", s.amount, p.payee), Found: "none",
-				Why: fmt.Sprintf("parts of thing %d in %s", p.of.thing, m.period)})
+				Why: fmt.Sprintf("authors' parts of thing %d in part %s", p.of.thing, partOf(m.period, of.part))})
 		}
 	}
 	a.verified(m.period+": lines for members elsewhere", all.count)
 	return nil
 }
 
-func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool, taken map[int64]bool) {
+func (a *auditor) checkOwedLine(l *line, c claimed) {
 	at := Finding{Table: "claim_line", Key: fmt.Sprint(l.id), Why: fmt.Sprintf("shares behind a line of claim %d", l.claim)}
 	things, err := a.readLineThings(l.things)
 	if err != nil {
@@ -78,7 +101,7 @@ func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool, taken map[int
 	}
 	total, hidden, flattrs, before := int64(0), int64(0), int64(0), ""
 	for _, t := range things {
-		s, right := a.owedFor(l, t, claimed, taken)
+		s, right := a.owedFor(l, t, c)
 		if !right || t.object <= before {
 			at.Column, at.Expected, at.Found = "things", "things of "+l.payee+", sorted, each once", t.object
 			a.find(at)
@@ -102,21 +125,23 @@ func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool, taken map[int
 
 // owedFor is what a thing gave a line's payee, alone or as one of its authors; false: it isn't that one's, or is claimed
 // already.
-func (a *auditor) owedFor(l *line, t lineThing, claimed []bool, taken map[int64]bool) (sum, bool) {
+func (a *auditor) owedFor(l *line, t lineThing, c claimed) (sum, bool) {
 	if t.place < 0 {
 		return sum{}, false
 	}
-	peer := a.claims[l.claim].peer
+	of := a.claims[l.claim]
 	if l.split == nil {
-		right := a.things[t.place].peer == peer && a.things[t.place].payee == l.payee && !claimed[t.place]
-		claimed[t.place] = true
-		return a.sums[t.place], right
+		things := c.in(a, of.part)
+		right := a.things[t.place].peer == of.peer && a.things[t.place].payee == l.payee && !things[t.place]
+		things[t.place] = true
+		return a.sumsIn(of.part)[t.place], right
 	}
-	for id, s := range a.authors.got {
-		p := a.authors.parts[id]
-		if place, ok := a.thingAt[p.of.thing]; ok && place == t.place && p.of.number == *l.split && p.payee == l.payee {
-			right := p.peer == peer && !taken[id]
-			taken[id] = true
+	for got, s := range a.authors.got {
+		p := a.authors.parts[got.author]
+		place, ok := a.thingAt[p.of.thing]
+		if ok && got.part == of.part && place == t.place && p.of.number == *l.split && p.payee == l.payee {
+			right := p.peer == of.peer && !c.parts[got]
+			c.parts[got] = true
 			return s, right
 		}
 	}

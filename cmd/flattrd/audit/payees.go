@@ -15,10 +15,10 @@ func (a *auditor) noteRefused(c *claim, l *line, things []lineThing) {
 		a.noteRefusedParts(c, l, things)
 		return
 	}
-	mine := a.refused[c.period]
+	mine := a.refused[partOf(c.period, c.part)]
 	if mine == nil {
 		mine = map[int32]refusedLine{}
-		a.refused[c.period] = mine
+		a.refused[partOf(c.period, c.part)] = mine
 	}
 	for _, t := range things {
 		mine[t.place] = refusedLine{c.id, l.id}
@@ -27,10 +27,10 @@ func (a *auditor) noteRefused(c *claim, l *line, things []lineThing) {
 
 // noteRefusedParts does the same for what of co-authored things is the payee's.
 func (a *auditor) noteRefusedParts(c *claim, l *line, things []lineThing) {
-	mine := a.authors.refused[c.period]
+	mine := a.authors.refused[partOf(c.period, c.part)]
 	if mine == nil {
 		mine = map[partLine]refusedLine{}
-		a.authors.refused[c.period] = mine
+		a.authors.refused[partOf(c.period, c.part)] = mine
 	}
 	for _, t := range things {
 		mine[partLine{t.place, l.payee, *l.split}] = refusedLine{c.id, l.id}
