@@ -110,7 +110,7 @@ const settledQuery = `
 	      and not exists (select from share x where x.giver = r.member and x.period = $1) limit $2) x) end as rolled_givers,
 	  (select count(*) from (select distinct s.giver from share s join thing t on t.id = s.thing
 	    where s.period = $1 and t.member is not null and ` + undivided + ` limit $2) x) as here_givers,
-	  (select count(*) from earning where period = $1) as here_payees,
+	  (select count(distinct member) from earning where period = $1) as here_payees,
 	  (select count(*) from (select distinct s.giver from share s join thing t on t.id = s.thing
 	    where s.period = $1 and t.peer is not null and ` + undivided + ` limit $2) x) as else_givers,
 	  (select count(*) from (` + claimedPayees + ` limit $2) x) as elsewhere_payees

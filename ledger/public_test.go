@@ -124,3 +124,30 @@ func TestPublicTotalsOfFew(t *testing.T) {
 		})
 	}
 }
+
+// TestPublicTotalsOfPledges: two payees here whom givers pay in three parts of a settlement are two, not four.
+func TestPublicTotalsOfPledges(t *testing.T) {
+	t.Parallel()
+	p := promising(t, nil)
+	_, bens := p.Button(p.Join("ben"), "bens")
+	_, beas := p.Button(p.Join("bea"), "beas")
+	var givers []ledger.Member
+	for _, name := range []string{"alice", "anna", "axel"} {
+		giver := p.Join(name)
+		p.must(p.SetBudget(context.Background(), giver.ID, 2_000_000))
+		p.flattr(giver, bens)
+		p.flattr(giver, beas)
+		givers = append(givers, giver)
+	}
+	p.turn(2026, 12, 1)
+	p.pays(givers[0], 2_000_000)
+	p.turn(2026, 12, 15)
+	p.pays(givers[1], 2_000_000)
+	p.turn(2027, 1, 15)
+	p.pays(givers[2], 2_000_000)
+	p.turn(2027, 2, 15)
+	p.turn(2027, 3, 15)
+	if d := diffSums(ledger.PublicTotals{Givers: 3, Reserved: of(6_000_000), Owed: of(0), Received: of(0)}, november(t, p.Instance)); d != "" {
+		t.Error(d)
+	}
+}

@@ -161,6 +161,7 @@ func (tx *Tx) holdings(ctx context.Context, by int64) (Holdings, error) {
 		where exists (
 		  select from claim c join claim_line l on l.claim = c.id
 		  where c.direction = 'out' and c.peer = s.peer and c.period = s.period and not c.adopted
+		    and c.part = coalesce((select q.part from pledge q where q.member = $1 and q.period = s.period), 0)
 		    and (c.state in ('draft', 'offered') or c.state = 'refused' and l.refused is null)
 		    and l.payee = s.payee and l.split is not distinct from s.split and l.things @> jsonb_build_array(jsonb_build_object('object', s.iri)))`, by).Scan(&h.Unanswered)
 	return h, err
