@@ -7,8 +7,7 @@ var unclaimedInvariants = []invariant{
 		from unclaimed_flattr w join unclaimed_thing u on u.id = w.thing
 		left join flattr f on f.id = w.flattr left join thing t on t.id = f.thing
 		where w.state = 'carried' and (f.giver is distinct from w.giver
-		  or f.carries = w.id and f.made_at <> w.ended_at
-		  or f.carries is distinct from w.id and exists (select from flattr n where n.carries = w.id)
+		  or case when f.carries = w.id then f.made_at <> w.ended_at else f.made_at >= w.ended_at end
 		  or t.iri <> u.iri and t.button is not null and t.url <> u.url)
 		union all
 		select format('unclaimed_flattr %s has no thing, or its giver is nobody', w.id) from unclaimed_flattr w

@@ -139,13 +139,13 @@ func (tx *Tx) undoUnclaimed(ctx context.Context, by int64, id uuid.UUID) error {
 	case f.State != Unclaimed:
 		return fmt.Errorf("%w: it waits no more, it is %s", ErrClosed, f.State)
 	}
-	_, err = tx.Exec(ctx, `update unclaimed_flattr set state = 'undone', ended_at = $2 where id = $1`, id, tx.at)
+	_, err = tx.Exec(ctx, `update unclaimed_flattr set state = 'undone', ended_at = greatest($2, made_at) where id = $1`, id, tx.at)
 	return err
 }
 
 // dropUnclaimed takes back what waits of a member who leaves.
 func (tx *Tx) dropUnclaimed(ctx context.Context, by int64) error {
 	_, err := tx.Exec(ctx, `
-		update unclaimed_flattr set state = 'undone', ended_at = $2 where giver = $1 and state = 'unclaimed'`, by, tx.at)
+		update unclaimed_flattr set state = 'undone', ended_at = greatest($2, made_at) where giver = $1 and state = 'unclaimed'`, by, tx.at)
 	return err
 }

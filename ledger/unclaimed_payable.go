@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -59,6 +60,7 @@ type entering struct {
 	Giver  int64
 	Own    bool       // the thing is the giver's
 	Absorb *uuid.UUID // this month's flattr of the giver on that thing
+	At     time.Time  // when it enters: now, if the clicks weren't later than this transaction's time
 }
 
 // enterNext takes one payable thing and a piece of what waits for it; more: there may be another piece.
@@ -114,42 +116,41 @@ func (tx *Tx) lockEntering(ctx context.Context, unclaimed int64, t Thing, open s
 		return nil, false, err
 	}
 	all, err = rows[entering](tx.Query(ctx, `
-		select w.id, w.giver, w.giver = coalesce($3::bigint, 0) as own, f.id as absorb
+		select w.id, w.giver, w.giver = coalesce($3::bigint, 0) as own, f.id as absorb,
+		  greatest($6, w.made_at, f.made_at + interval '1 microsecond') as at
 		from unclaimed_flattr w left join flattr f on f.giver = w.giver and f.thing = $4 and f.period = $5 and f.state <> 'undone'
 		where w.thing = $1 and w.giver = any($2) and w.state = 'unclaimed' order by w.made_at, w.id for no key update of w`,
-		unclaimed, givers, t.Member, t.ID, open))
+		unclaimed, givers, t.Member, t.ID, open, tx.at))
 	return all, false, err
 }
 
-// enterAll makes the flattrs and has those told whose budget runs.
+// enterAll makes the flattrs and has those told whose budget runs. One that is absorbed was there before it.
 func (tx *Tx) enterAll(ctx context.Context, open string, thing int64, all []entering) error {
-	var made, old, carried, became, own []uuid.UUID // old: what those made carry
+	var old, became []uuid.UUID
+	var fresh []bool
 	var givers []int64
+	var at []time.Time
 	for _, e := range all {
+		id := uuid.Nil // it is the giver's own: taken back
 		switch {
-		case e.Own:
-			own = append(own, e.ID)
 		case e.Absorb != nil:
-			carried, became = append(carried, e.ID), append(became, *e.Absorb)
-		default:
-			id := uuid.Must(uuid.NewV7())
-			made, old, givers = append(made, id), append(old, e.ID), append(givers, e.Giver)
-			carried, became = append(carried, e.ID), append(became, id)
+			id = *e.Absorb
+		case !e.Own:
+			id = uuid.Must(uuid.NewV7())
 		}
+		fresh = append(fresh, e.Absorb == nil && !e.Own)
+		old, became, givers, at = append(old, e.ID), append(became, id), append(givers, e.Giver), append(at, e.At)
 	}
 	if _, err := tx.Exec(ctx, `
 		insert into flattr (id, giver, thing, period, state, carries, carry_count, made_at)
-		select id, giver, $4, $5, 'unfunded', carries, 0, $6 from unnest($1::uuid[], $2::bigint[], $3::uuid[]) as f (id, giver, carries)`,
-		made, givers, old, thing, open, tx.at); err != nil {
+		select became, giver, $6, $7, 'unfunded', old, 0, at
+		from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::bool[]) as f (old, became, giver, at, fresh) where fresh`,
+		old, became, givers, at, fresh, thing, open); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `
-		update unclaimed_flattr w set state = 'carried', flattr = b.flattr, ended_at = $3
-		from unnest($1::uuid[], $2::uuid[]) as b (id, flattr) where w.id = b.id`, carried, became, tx.at); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `
-		update unclaimed_flattr set state = 'undone', ended_at = $2 where id = any($1)`, own, tx.at); err != nil {
+		update unclaimed_flattr w set ended_at = b.at, flattr = nullif(b.became, $4), state = case when b.became = $4 then 'undone' else 'carried' end
+		from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as b (old, became, at) where w.id = b.old`, old, became, at, uuid.Nil); err != nil {
 		return err
 	}
 	return tx.send(ctx, open, givers...)

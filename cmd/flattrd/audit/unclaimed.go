@@ -16,7 +16,8 @@ type unclaimed struct {
 	self           string
 	carrying       int64      // flattrs that go on with it, in whatever month
 	apart          bool       // what it became is about another page
-	entered        *time.Time // when, if it did as a new Like
+	began          *time.Time // when that was made
+	onward         bool       // it goes on with this one, and isn't a fresh click
 	carriesAnother bool       // another flattr goes on with it than the one that it names
 }
 
@@ -24,7 +25,7 @@ const unclaimedFlattrs = `
 	select w.id::text, w.state, w.made_at, w.expires_at, w.ended_at, exists (select from departure d where d.member = w.giver),
 	  (select count(*) from unclaimed_flattr o where o.thing = w.thing and o.giver = w.giver and o.state = 'unclaimed'),
 	  coalesce(f.giver::text, 'none'), w.giver::text, (select count(*) from flattr n where n.carries = w.id),
-	  coalesce(t.button is not null and t.iri <> u.iri and t.url <> u.url, false), case when f.carries = w.id then f.made_at end,
+	  coalesce(t.button is not null and t.iri <> u.iri and t.url <> u.url, false), f.made_at, coalesce(f.carries = w.id, false),
 	  coalesce(f.carries is distinct from w.id and exists (select from flattr n where n.carries = w.id), false)
 	from unclaimed_flattr w left join unclaimed_thing u on u.id = w.thing
 	left join flattr f on f.id = w.flattr left join thing t on t.id = f.thing order by w.id`
@@ -33,7 +34,7 @@ const unclaimedFlattrs = `
 // or absorbed by a fresh click, about the same page.
 func (a *auditor) checkUnclaimed(ctx context.Context) error {
 	all := open(ctx, a, "unclaimed", unclaimedFlattrs, func(u *unclaimed) []any {
-		return []any{&u.id, &u.state, &u.made, &u.expires, &u.ended, &u.gone, &u.waiting, &u.became, &u.self, &u.carrying, &u.apart, &u.entered, &u.carriesAnother}
+		return []any{&u.id, &u.state, &u.made, &u.expires, &u.ended, &u.gone, &u.waiting, &u.became, &u.self, &u.carrying, &u.apart, &u.began, &u.onward, &u.carriesAnother}
 	})
 	err := all.each(a.checkUnclaimedOne)
 	a.verified("unclaimed flattrs, none of which takes a share", all.count)
@@ -58,9 +59,8 @@ func (a *auditor) checkUnclaimedOne(u unclaimed) {
 		same(a, at, "giver of what it became", u.self, u.became)
 		same(a, at, "what it became is about another page", false, u.apart)
 		same(a, at, "it goes on with one flattr and is absorbed by another", false, u.carriesAnother)
-		if u.entered != nil {
-			same(a, at, "made_at of what it became", *u.ended, *u.entered)
-		}
+		same(a, at, "made_at of what it became: as it ended, or of a fresh click before that", true, u.ended != nil && u.began != nil &&
+			(u.onward && u.began.Equal(*u.ended) || !u.onward && u.began.Before(*u.ended)))
 	default:
 		same(a, at, "state", "unclaimed, undone, carried or expired", u.state)
 	}
