@@ -16,6 +16,9 @@
 // that each split one run of givers after the other, and published in one transaction. When a month opens,
 // budgets are reserved member by member (reserving).
 //
+// What nobody can be paid for yet is an UnclaimedThing. A click on it (UnclaimedFlattr) waits in no month and is out of
+// reach of every budget, until the thing is Payable: then it becomes a flattr of the open month that carries it.
+//
 // Months partition what grows: flattrs, received flattrs, shares and transfers.
 //
 // The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is
