@@ -215,7 +215,9 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 // restored notes that this database has lost what was signed, which is now proven: whatever we would pay out or
 // sign for any peer waits until the others have shown what they have of us.
 func (tx *Tx) restored(ctx context.Context, p Peer) error {
-	tx.l.log.ErrorContext(ctx, "instance.restored", "code", "instance.restored", "instance", tx.l.inst.Host, "peer", p.Host)
+	tx.said = append(tx.said, func() {
+		tx.l.log.ErrorContext(ctx, "instance.restored", "code", "instance.restored", "instance", tx.l.inst.Host, "peer", p.Host)
+	})
 	if _, err := tx.Exec(ctx, `update instance set restored_at = coalesce(restored_at, $1) where id = 1`, tx.at); err != nil {
 		return err
 	}

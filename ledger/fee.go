@@ -98,25 +98,37 @@ func (tx *Tx) takeFees(ctx context.Context, all []available) ([]journal.Entry, e
 	if err != nil {
 		return nil, err
 	}
-	var members, gross, amounts, earnings, allocations, advances []int64
-	var periods []string
-	for _, a := range all {
+	fees := make([]charged, len(all))
+	for i, a := range all {
 		key := payeeMonth{a.member, a.period}
 		before := sums[key]
 		sums[key] += a.amount
-		members, periods, gross = append(members, a.member), append(periods, a.period), append(gross, sums[key])
-		amounts = append(amounts, feeOf(sums[key], rates[a.period])-feeOf(before, rates[a.period]))
-		earnings, allocations = append(earnings, a.earning), append(allocations, a.allocation)
-		advances = append(advances, a.advance)
+		fees[i] = charged{available: a, gross: sums[key], fee: feeOf(sums[key], rates[a.period]) - feeOf(before, rates[a.period])}
 	}
-	type fee struct{ ID, Member, Amount int64 }
-	made, err := rows[fee](tx.Query(ctx, `
+	return tx.storeFees(ctx, fees)
+}
+
+// charged is what a payee's fee of a month grows by, and what the month's fees are reckoned on from then.
+type charged struct {
+	available
+	gross, fee int64
+}
+
+// storeFees stores fees in order and returns what is to be booked for them.
+func (tx *Tx) storeFees(ctx context.Context, fees []charged) (entries []journal.Entry, err error) {
+	var members, gross, amounts, earnings, allocations, advances []int64
+	var periods []string
+	for _, f := range fees {
+		members, periods, gross, amounts = append(members, f.member), append(periods, f.period), append(gross, f.gross), append(amounts, f.fee)
+		earnings, allocations, advances = append(earnings, f.earning), append(allocations, f.allocation), append(advances, f.advance)
+	}
+	type stored struct{ ID, Member, Amount int64 }
+	made, err := rows[stored](tx.Query(ctx, `
 		insert into fee (member, period, gross, amount, earning, allocation, advance)
 		select member, period, gross, amount, nullif(earning, 0), nullif(allocation, 0), nullif(advance, 0)
 		from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) with ordinality
 		  as f (member, period, gross, amount, earning, allocation, advance, n) order by n
 		returning id, member, amount`, members, periods, gross, amounts, earnings, allocations, advances))
-	var entries []journal.Entry
 	for _, f := range made {
 		if f.Amount > 0 {
 			entries = append(entries, journal.Entry{Kind: kindFee, Ref: f.ID, Phase: journal.Single, Amount: f.Amount,

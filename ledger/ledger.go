@@ -128,7 +128,8 @@ type Tx struct {
 	said []func()   // logged after it
 }
 
-// tx runs f in one transaction, and again if it gave way.
+// tx runs f in one transaction, and again if it gave way, or if what it posted has to be judged one by one
+// (journal.Pool.Do).
 func (l *Ledger) tx(ctx context.Context, f func(tx *Tx) error) error {
 	var err error
 	for range MaxTries {
@@ -140,15 +141,18 @@ func (l *Ledger) tx(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 func (l *Ledger) once(ctx context.Context, f func(tx *Tx) error) error {
-	tx, err := l.begin(ctx)
-	if err != nil {
-		return err
+	var tx *Tx
+	err := journal.Pool{Pool: l.pool}.Do(ctx, func(raw pgx.Tx) error {
+		tx = &Tx{Tx: raw, at: l.Now(), l: l}
+		if err := f(tx); err != nil {
+			return err
+		}
+		return tx.hand(ctx)
+	})
+	if err == nil {
+		tx.say()
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx)) // a no-op after commit
-	if err := f(tx); err != nil {
-		return err
-	}
-	return tx.commit(ctx)
+	return err
 }
 
 // begin starts a use case. What other instances cause is written with it and without tx, so that few
@@ -161,8 +165,20 @@ func (l *Ledger) begin(ctx context.Context) (*Tx, error) {
 	return &Tx{Tx: raw, at: l.Now(), l: l}, nil
 }
 
-// commit enqueues what the use case has told and ends it, in one commit.
+// commit ends the use case, with what it has told, in one commit.
 func (tx *Tx) commit(ctx context.Context) error {
+	err := tx.hand(ctx)
+	if err == nil {
+		err = tx.Commit(ctx)
+	}
+	if err == nil {
+		tx.say()
+	}
+	return err
+}
+
+// hand enqueues what the use case has told, and has kept what it keeps.
+func (tx *Tx) hand(ctx context.Context) error {
 	if len(tx.told) > 0 {
 		if err := tx.l.outbox.Enqueue(ctx, tx.Tx, tx.told...); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
@@ -173,13 +189,14 @@ func (tx *Tx) commit(ctx context.Context) error {
 			return fmt.Errorf("keep: %w", err)
 		}
 	}
-	err := tx.Commit(ctx)
+	return nil
+}
+
+// say logs what the use case had to say, now that it is committed.
+func (tx *Tx) say() {
 	for _, say := range tx.said {
-		if err == nil {
-			say()
-		}
+		say()
 	}
-	return err
 }
 
 // event logs something for the operators with a stable code, once it is committed.

@@ -112,14 +112,7 @@ func (tx *Tx) reverse(ctx context.Context, operator, deposit int64, cause, reaso
 	if err != nil {
 		return v, err
 	}
-	v, err = row[Reversal](tx.Query(ctx, reversalQuery+` where v.deposit = $1`, deposit))
-	switch {
-	case err == nil && (v.Cause != cause || v.Reason != reason):
-		return v, fmt.Errorf("%w: deposit %d was reversed for another reason", ErrConflict, deposit)
-	case err == nil:
-		v.Again = true
-		return v, nil
-	case !errors.Is(err, ErrNotFound):
+	if v, err = tx.reversed(ctx, deposit, cause, reason); v.ID != 0 || err != nil {
 		return v, err
 	}
 	entries, lowered, err := tx.takeBack(ctx, d, open, &v)
@@ -132,19 +125,38 @@ func (tx *Tx) reverse(ctx context.Context, operator, deposit int64, cause, reaso
 		d.ID, cause, reason, v.Taken, v.Lost, lowered.ID, lowered.Amount, operator, tx.at).Scan(&v.ID); err != nil {
 		return v, err
 	}
-	kind := map[string]string{Mistake: kindReversal, Chargeback: kindChargeback}[cause]
-	for _, e := range []journal.Entry{
-		{Kind: kind, Debit: of(journal.Means, d.Member), Credit: bank(), Amount: v.Taken},
-		{Kind: kindLoss, Debit: of(journal.Loss, 0), Credit: bank(), Amount: v.Lost},
-	} {
-		if e.Ref, e.Phase = v.ID, journal.Single; e.Amount > 0 {
-			entries = append(entries, e)
-		}
-	}
-	if err := booked(journal.Post(ctx, tx.book(open), entries...)); err != nil {
+	v.Cause = cause
+	if err := booked(journal.Post(ctx, tx.book(open), append(entries, v.entries(d.Member)...)...)); err != nil {
 		return v, err
 	}
 	return row[Reversal](tx.Query(ctx, reversalQuery+` where v.id = $1`, v.ID))
+}
+
+// reversed finds the reversal of a deposit, if there is one, which must be this one.
+func (tx *Tx) reversed(ctx context.Context, deposit int64, cause, reason string) (v Reversal, err error) {
+	v, err = row[Reversal](tx.Query(ctx, reversalQuery+` where v.deposit = $1`, deposit))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Reversal{}, nil
+	case err == nil && (v.Cause != cause || v.Reason != reason):
+		return v, fmt.Errorf("%w: deposit %d was reversed for another reason", ErrConflict, deposit)
+	}
+	v.Again = err == nil
+	return v, err
+}
+
+// entries are what a reversal books of a member's deposit: what is taken from the means, and what is lost.
+func (v Reversal) entries(member int64) (all []journal.Entry) {
+	kind := map[string]string{Mistake: kindReversal, Chargeback: kindChargeback}[v.Cause]
+	for _, e := range []journal.Entry{
+		{Kind: kind, Debit: of(journal.Means, member), Credit: bank(), Amount: v.Taken},
+		{Kind: kindLoss, Debit: of(journal.Loss, 0), Credit: bank(), Amount: v.Lost},
+	} {
+		if e.Ref, e.Phase = v.ID, journal.Single; e.Amount > 0 {
+			all = append(all, e)
+		}
+	}
+	return all
 }
 
 // takeBack finds what is there to take, and lowers the open month's reservation if that is needed. lowered is that

@@ -22,8 +22,13 @@ func (l *Ledger) SettleMonth(ctx context.Context, period string) error {
 		return err
 	}
 	failpoint("settle.frozen")
-	if err := l.settle(ctx, period); err != nil {
-		return fmt.Errorf("settle %s: %w", period, err)
+	for try := 1; ; try++ {
+		if err = l.settle(ctx, period); err == nil {
+			break
+		}
+		if !GaveWay(err) || try == MaxTries {
+			return fmt.Errorf("settle %s: %w", period, err)
+		}
 	}
 	failpoint("settle.committed")
 	return l.reserve(ctx) // what rolled over fills budgets that had been short
@@ -65,7 +70,7 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 		b.finish(ctx, conn)
 		b.given = b.things.gather(b.workers)
 		b.draft()
-		err = l.tx(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
+		err = l.publish(ctx, b)
 		if unfinished := b.built(); err == nil { // the connection is closed after this
 			err = unfinished
 		}
@@ -87,6 +92,19 @@ func (l *Ledger) withSession(ctx context.Context, f func(conn *pgx.Conn) error) 
 		return err
 	}
 	return f(conn)
+}
+
+// publish is a transaction that isn't run twice: what was built is used up by it. If it gives way, all is built anew.
+func (l *Ledger) publish(ctx context.Context, b *building) error {
+	tx, err := l.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	if err := tx.publish(ctx, b); err != nil {
+		return err
+	}
+	return tx.commit(ctx)
 }
 
 // publish makes a settlement the books, as soon as it is built and its sums are found right.

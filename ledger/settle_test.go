@@ -77,3 +77,43 @@ func TestFrozen(t *testing.T) {
 		t.Errorf("cleo leaves afterwards: %v", err)
 	}
 }
+
+// TestSettlementGivesWay: a publication that PostgreSQL aborts for another's sake is built again from the start, and
+// nothing of the first attempt is missing or twice there.
+func TestSettlementGivesWay(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := ledgertest.New(t)
+	alice, bob := i.Join("alice"), i.Join("bob")
+	i.Fund(alice, 1_000_000)
+	_, thing := i.Button(bob, "1")
+	if _, _, err := i.Flattr(ctx, alice.ID, thing.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`create sequence tries`, // which no rollback sets back
+		`create function give_way() returns trigger language plpgsql as $$ begin
+		   if nextval('tries') < 3 then raise exception 'met another' using errcode = '40P01'; end if;
+		   return new; end $$`,
+		`create trigger give_way before update on settlement for each row when (new.stage = 'settled') execute function give_way()`,
+	} {
+		if _, err := i.Pool.Exec(ctx, sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i.Clock.Set(ledger.PeriodEnd("2026-11"))
+	if err := i.Tick(ctx); err != nil {
+		t.Fatal(err)
+	}
+	i.Clock.Set(ledger.PeriodEnd("2026-11").Add(24 * time.Hour))
+	if err := i.SettleMonth(ctx, "2026-11"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := i.Earned(ctx, bob.ID); err != nil || got.Available != 1_000_000 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	var tries int
+	if err := i.Pool.QueryRow(ctx, `select last_value from tries`).Scan(&tries); err != nil || tries != 3 {
+		t.Errorf("%d tries, %v", tries, err)
+	}
+}

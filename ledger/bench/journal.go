@@ -164,7 +164,7 @@ func newDesk(ctx context.Context, pool *pgxpool.Pool, outbox ledger.Outbox) (*de
 // commit is the least use case: transfers and nothing else.
 func (d *desk) commit(ctx context.Context, entries []journal.Entry) ([]journal.Verdict[struct{}], error) {
 	verdicts := make([]journal.Verdict[struct{}], len(entries))
-	return verdicts, pgx.BeginFunc(ctx, journal.Pool{Pool: d.pool}, func(tx pgx.Tx) error {
+	return verdicts, journal.Pool{Pool: d.pool}.Do(ctx, func(tx pgx.Tx) error {
 		errs, err := journal.PostEach(ctx, d.book(tx), entries...)
 		for i := range errs {
 			verdicts[i].Err = errs[i]
@@ -221,7 +221,7 @@ func (d *desk) hot(ctx context.Context, writer int) error {
 
 // rowLock is hot with a transaction for each transfer, all of which wait for the same row.
 func (d *desk) rowLock(ctx context.Context, writer int) error {
-	return pgx.BeginFunc(ctx, journal.Pool{Pool: d.pool}, func(tx pgx.Tx) error {
+	return journal.Pool{Pool: d.pool}.Do(ctx, func(tx pgx.Tx) error {
 		return journal.Post(ctx, d.book(tx), d.move(journal.Account{Kind: journal.Bank}, holder(writer)))
 	})
 }
@@ -231,7 +231,7 @@ func (d *desk) batch(ctx context.Context, _ int) error {
 	for i := range entries {
 		entries[i] = d.random()
 	}
-	return pgx.BeginFunc(ctx, journal.Pool{Pool: d.pool}, func(tx pgx.Tx) error { return journal.Post(ctx, d.book(tx), entries...) })
+	return journal.Pool{Pool: d.pool}.Do(ctx, func(tx pgx.Tx) error { return journal.Post(ctx, d.book(tx), entries...) })
 }
 
 func (d *desk) deposit(ctx context.Context, writer int) error {

@@ -19,34 +19,68 @@ func (p Pool) Begin(context.Context) (pgx.Tx, error) { return &tx{pool: p.Pool},
 type tx struct {
 	pgx.Tx // nil before that
 	pool   *pgxpool.Pool
+	conn   *pgxpool.Conn // the transaction's, from its first statement to its end
+	ended  bool          // or there was no connection for it
+
+	late late
 }
 
-// SendBatch sends several statements in one round trip.
+// SendBatch sends several statements in one round trip, after BEGIN and what is late, if there is.
 func (t *tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if t.Tx != nil {
+	if t.direct() {
 		return t.Tx.SendBatch(ctx, b)
 	}
+	if err := t.acquire(ctx); err != nil {
+		return noResults{err}
+	}
 	with := &pgx.Batch{}
-	with.BeginTx(pgx.TxOptions{})
+	begins := t.Tx == nil
+	if begins {
+		with.BeginTx(pgx.TxOptions{})
+	}
+	late := t.late.take(with)
 	with.QueuedQueries = append(with.QueuedQueries, b.QueuedQueries...)
-	results := t.pool.SendBatch(ctx, with)
-	t.Tx = results.Tx()
-	_, _ = results.Exec() // an error of BEGIN is told again by the statement after it
+	results := t.conn.SendBatch(ctx, with)
+	if begins {
+		t.Tx = results.Tx()
+		_, _ = results.Exec() // an error of BEGIN is told again by the statement after it
+	}
+	t.late.read(results, late) // and so is an error of what was late
 	return results
 }
 
-// first sends one statement with BEGIN.
-func (t *tx) first(ctx context.Context, sql string, args []any) pgx.BatchResults {
+// acquire takes a connection, once: a transaction that got none stays without.
+func (t *tx) acquire(ctx context.Context) (err error) {
+	if t.ended {
+		return pgx.ErrTxClosed
+	}
+	if t.conn == nil {
+		t.conn, err = t.pool.Acquire(ctx)
+		t.ended = err != nil
+	}
+	return err
+}
+
+// through sends one statement in a batch.
+func (t *tx) through(ctx context.Context, sql string, args []any) pgx.BatchResults {
 	b := &pgx.Batch{}
 	b.Queue(sql, args...)
 	return t.SendBatch(ctx, b)
 }
 
+// direct: a statement needs nothing sent before it.
+func (t *tx) direct() bool { return t.Tx != nil && len(t.late.postings) == 0 }
+
 func (t *tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if t.Tx != nil {
+	if len(t.late.postings) > 0 && len(args) == 0 { // it may be several, which can't be prepared
+		if err := t.start(ctx); err != nil {
+			return pgconn.CommandTag{}, err
+		}
+	}
+	if t.direct() {
 		return t.Tx.Exec(ctx, sql, args...)
 	}
-	results := t.first(ctx, sql, args)
+	results := t.through(ctx, sql, args)
 	done, err := results.Exec()
 	if closed := results.Close(); err == nil {
 		err = closed
@@ -55,10 +89,10 @@ func (t *tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 }
 
 func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if t.Tx != nil {
+	if t.direct() {
 		return t.Tx.Query(ctx, sql, args...)
 	}
-	results := t.first(ctx, sql, args)
+	results := t.through(ctx, sql, args)
 	found, err := results.Query()
 	rows := &firstRows{Rows: found, results: results}
 	if err != nil {
@@ -68,17 +102,22 @@ func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 }
 
 func (t *tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if t.Tx != nil {
+	if t.direct() {
 		return t.Tx.QueryRow(ctx, sql, args...)
 	}
 	found, _ := t.Query(ctx, sql, args...) // an error is found again in the rows
 	return firstRow{found}
 }
 
-// start begins alone, before what can't be sent with BEGIN.
+// start sends BEGIN and what is late, before what can't be sent with them.
 func (t *tx) start(ctx context.Context) (err error) {
+	if len(t.late.postings) > 0 {
+		return t.SendBatch(ctx, &pgx.Batch{}).Close()
+	}
 	if t.Tx == nil {
-		t.Tx, err = t.pool.Begin(ctx)
+		if err = t.acquire(ctx); err == nil {
+			t.Tx, err = t.conn.Begin(ctx)
+		}
 	}
 	return err
 }
@@ -105,62 +144,31 @@ func (t *tx) Begin(ctx context.Context) (pgx.Tx, error) {
 	return t.Tx.Begin(ctx)
 }
 
-// Commit ends the transaction. One without a statement has nothing to end.
-func (t *tx) Commit(ctx context.Context) error {
-	if t.Tx == nil {
+// Conn is the transaction's connection. If what was late has failed, PostgreSQL refuses what is sent there.
+func (t *tx) Conn() *pgx.Conn {
+	if err := t.start(context.Background()); err != nil && t.Tx == nil {
 		return nil
 	}
-	return t.Tx.Commit(ctx)
+	return t.Tx.Conn()
 }
 
 // Rollback ends it with nothing done.
 func (t *tx) Rollback(ctx context.Context) error {
-	if t.Tx == nil {
-		return nil
+	t.late.postings = nil
+	return t.end(func() error { return t.Tx.Rollback(ctx) })
+}
+
+// end ends the transaction, if it has begun, and gives its connection back.
+func (t *tx) end(by func() error) (err error) {
+	if t.ended {
+		return pgx.ErrTxClosed
 	}
-	return t.Tx.Rollback(ctx)
-}
-
-// firstRows are what a transaction's first statement found. With them, what was sent has been read.
-type firstRows struct {
-	pgx.Rows
-	results pgx.BatchResults
-	closed  error
-}
-
-func (r *firstRows) Next() bool {
-	if r.Rows.Next() {
-		return true
+	if t.Tx != nil {
+		err = by()
 	}
-	r.Close()
-	return false
-}
-
-func (r *firstRows) Close() {
-	r.Rows.Close()
-	r.closed = r.results.Close()
-}
-
-func (r *firstRows) Err() error {
-	if err := r.Rows.Err(); err != nil {
-		return err
+	if t.conn != nil {
+		t.conn.Release()
 	}
-	return r.closed
-}
-
-// firstRow is the row that a transaction's first statement found.
-type firstRow struct{ pgx.Rows }
-
-func (r firstRow) Scan(dest ...any) error {
-	defer r.Close()
-	switch {
-	case r.Next():
-		if err := r.Rows.Scan(dest...); err != nil {
-			return err
-		}
-		r.Close()
-	case r.Err() == nil:
-		return pgx.ErrNoRows
-	}
-	return r.Err()
+	t.Tx, t.conn, t.ended = nil, nil, true
+	return err
 }

@@ -68,7 +68,7 @@ func TestVerdicts(t *testing.T) {
 
 func postEach(pool *pgxpool.Pool, entries ...journal.Entry) (verdicts []error, err error) {
 	ctx := context.Background()
-	return verdicts, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+	return verdicts, journal.Pool{Pool: pool}.Do(ctx, func(tx pgx.Tx) (err error) {
 		verdicts, err = journal.PostEach(ctx, journal.Book{Tx: tx, At: noon, Period: "2026-11", Currency: "EUR"}, entries...)
 		return err
 	})
@@ -101,16 +101,15 @@ func (c *clerk) batch(ctx context.Context, all []numbered) (verdicts []journal.V
 }
 
 func (c *clerk) once(ctx context.Context, all []numbered) ([]journal.Verdict[struct{}], error) {
-	tx, err := c.pool.Begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
 	entries := make([]journal.Entry, len(all))
 	for i, n := range all {
 		entries[i] = n.Entry
 	}
-	errs, err := journal.PostEach(ctx, journal.Book{Tx: tx, At: noon, Period: "2026-11", Currency: "EUR"}, entries...)
+	var errs []error
+	err := journal.Pool{Pool: c.pool}.Do(ctx, func(tx pgx.Tx) (err error) {
+		errs, err = journal.PostEach(ctx, journal.Book{Tx: tx, At: noon, Period: "2026-11", Currency: "EUR"}, entries...)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +121,7 @@ func (c *clerk) once(ctx context.Context, all []numbered) ([]journal.Verdict[str
 	for i := range errs {
 		verdicts[i].Err = errs[i]
 	}
-	return verdicts, tx.Commit(ctx)
+	return verdicts, nil
 }
 
 // TestCommitterAgainstOneByOne: what many ask for at once, in batches, comes to the same verdicts and balances as

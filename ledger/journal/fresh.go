@@ -7,7 +7,13 @@ package journal
 // The parameters are prepared in Go. An account needs what the batch takes from it without what the batch gives
 // it, so that it may be judged as a whole or entry by entry. The arrays are hidden behind SELECTs, because
 // PostgreSQL, where it sees their length, plans the statement anew for each.
-const postFresh = `
+const (
+	postFresh = takeFresh + keyFresh
+	lateFresh = takeFresh + `, keyed as (` + keyFresh + ` returning transfer)
+	select 1 / count(*) from keyed`
+)
+
+const takeFresh = `
 	with named as (
 	  select a.id, k.* from unnest((select $1::text[]), (select $2::bigint[]), (select $3::bigint[]), (select $4::bigint[]),
 	      (select $5::bigint[]), (select $6::bigint[]), (select $7::bigint[])) with ordinality as k (kind, owner, d, c, dp, cp, need, n)
@@ -35,7 +41,9 @@ const postFresh = `
 	  select nextval('transfer_id'), $15, e.kind, e.ref, e.phase, fit.ids[e.debit], fit.ids[e.credit], $8, e.amount, $16
 	  from fit, unnest((select $9::text[]), (select $10::bigint[]), (select $11::text[]), (select $12::bigint[]), (select $13::bigint[]),
 	    (select $14::bigint[])) as e (kind, ref, phase, debit, credit, amount)
-	  returning kind, ref, phase, id, batch)
+	  returning kind, ref, phase, id, batch)`
+
+const keyFresh = `
 	insert into transfer_key (kind, ref, phase, transfer, batch)
 	select kind, ref, phase, id, batch from moved order by ref, kind, phase`
 

@@ -95,13 +95,12 @@ type Book struct {
 //
 // Accounts are created as needed, then locked in id order over the union of all entries, so that two
 // batches can't deadlock; that comes first, so that what is then read of keys and balances stays true.
-// New transfers between accounts that are there are one statement; else all that is read is asked for in one
+// New transfers between accounts that are there are one statement, which a transaction of Pool.Do sends with its
+// next one or with COMMIT (the verdict is that of Do then); else all that is read is asked for in one
 // round trip, and all that is written goes in another.
 func Post(ctx context.Context, b Book, entries ...Entry) error {
-	if sql, args := b.short(entries); args != nil {
-		if done, err := b.Tx.Exec(ctx, sql, args...); err != nil || done.RowsAffected() > 0 {
-			return err
-		}
+	if ok, err := b.short(ctx, entries); ok || err != nil {
+		return err
 	}
 	entries, err := distinct(entries)
 	if err != nil || len(entries) == 0 {
@@ -124,10 +123,8 @@ func Post(ctx context.Context, b Book, entries ...Entry) error {
 // nothing but, at most, an empty account. err is of the whole: nothing may be kept.
 func PostEach(ctx context.Context, b Book, entries ...Entry) (verdicts []error, err error) {
 	verdicts = make([]error, len(entries))
-	if sql, args := b.short(entries); args != nil {
-		if done, err := b.Tx.Exec(ctx, sql, args...); err != nil || done.RowsAffected() > 0 {
-			return verdicts, err
-		}
+	if ok, err := b.short(ctx, entries); ok || err != nil {
+		return verdicts, err
 	}
 	s := newStanding()
 	if err := b.Tx.SendBatch(ctx, s.read(b, entries)).Close(); err != nil {

@@ -1,7 +1,15 @@
 package journal
 
+import "context"
+
 // postOne is postFresh for one entry, in half the time.
-const postOne = `
+const (
+	postOne = takeOne + moveOne
+	lateOne = takeOne + `, moved as (` + moveOne + ` returning id)
+	select 1 / count(*) from moved`
+)
+
+const takeOne = `
 	with sides as (
 	  select id, kind = $1 and owner = $2 as debit, normal, debits_posted, credits_posted, debits_pending, credits_pending
 	  from account where (kind = $1 and owner = $2 or kind = $3 and owner = $4) and currency = $5
@@ -23,19 +31,32 @@ const postOne = `
 	    credits_posted = a.credits_posted + case when $9 = 'single' and not s.debit then $6 else 0 end,
 	    debits_pending = a.debits_pending + case when $9 = 'pending' and s.debit then $6 else 0 end,
 	    credits_pending = a.credits_pending + case when $9 = 'pending' and not s.debit then $6 else 0 end
-	  from sides s, taken where a.id = s.id)
+	  from sides s, taken where a.id = s.id)`
+
+const moveOne = `
 	insert into transfer (id, batch, kind, ref, phase, debit_account, credit_account, currency, amount, booked_at)
 	select transfer, $10, $7, $8, $9, debit, credit, $5, $6, $11 from taken, fit`
 
-// short is the statement that writes entries if they are new, and its parameters; no parameters if it can't.
-func (b Book) short(entries []Entry) (sql string, args []any) {
-	if len(entries) != 1 {
-		return postFresh, b.fresh(entries)
+// short writes entries if they are new, in one statement, now or with what comes next. Not ok: nothing was written.
+func (b Book) short(ctx context.Context, entries []Entry) (ok bool, err error) {
+	now, behind, args := postFresh, lateFresh, []any(nil)
+	if len(entries) == 1 {
+		now, behind, args = postOne, lateOne, b.one(entries[0])
+	} else {
+		args = b.fresh(entries)
 	}
-	e := entries[0]
+	if args == nil || later(b.Tx, behind, args) {
+		return args != nil, nil
+	}
+	done, err := b.Tx.Exec(ctx, now, args...)
+	return err == nil && done.RowsAffected() > 0, err
+}
+
+// one is an entry as postOne's parameters, if it is new and says all of itself.
+func (b Book) one(e Entry) (args []any) {
 	if e.resolves() || e.malformed() != nil {
-		return postOne, nil
+		return nil
 	}
-	return postOne, []any{e.Debit.Kind, e.Debit.Owner, e.Credit.Kind, e.Credit.Owner, b.Currency, e.Amount,
+	return []any{e.Debit.Kind, e.Debit.Owner, e.Credit.Kind, e.Credit.Owner, b.Currency, e.Amount,
 		e.Kind, e.Ref, e.Phase, b.Period, b.At}
 }
