@@ -28,7 +28,7 @@ type remoteThing struct {
 func (s *Server) unpayable(ctx context.Context, iri string, r remoteThing, err error) (ledger.Thing, error) {
 	switch {
 	case errors.Is(err, errNoPayee):
-		return ledger.Thing{}, s.unclaimed(ctx, ledger.UnclaimedThing{IRI: r.IRI, URL: r.URL, Title: r.Title, Author: r.Payee,
+		return ledger.Thing{}, s.unclaimed(ledger.UnclaimedThing{IRI: r.IRI, URL: r.URL, Title: r.Title, Author: r.Payee,
 			AuthorName: r.PayeeName, Handle: r.handle})
 	case guard.CodeOf(err) == guard.CodeContentType, guard.StatusOf(err) == http.StatusNotAcceptable:
 		return s.resolvePage(ctx, iri)
@@ -36,12 +36,17 @@ func (s *Server) unpayable(ctx context.Context, iri string, r remoteThing, err e
 	return ledger.Thing{}, s.thingError(ctx, iri, err)
 }
 
-func (s *Server) unclaimed(ctx context.Context, u ledger.UnclaimedThing) error {
-	u, err := s.ledger.SaveUnclaimed(ctx, u)
-	if err != nil {
-		return err
-	}
+// unclaimed tells what was found; it isn't stored before somebody flattrs it.
+func (s *Server) unclaimed(u ledger.UnclaimedThing) error {
+	u.Site = hostIn(u.URL)
 	return &ledger.UnclaimedError{Thing: u}
+}
+
+// hostIn is the host of an address as it stands there.
+func hostIn(address string) string {
+	_, rest, _ := strings.Cut(address, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return host
 }
 
 // resolvePage reads a page that is no document.
@@ -54,7 +59,7 @@ func (s *Server) resolvePage(ctx context.Context, address string) (ledger.Thing,
 	if !errors.Is(err, errNoPayee) {
 		return t, err
 	}
-	return t, s.unclaimed(ctx, ledger.UnclaimedThing{IRI: p.URL, URL: p.URL, Title: p.Title, Handle: p.Creator})
+	return t, s.unclaimed(ledger.UnclaimedThing{IRI: p.URL, URL: p.URL, Title: p.Title, Handle: p.Creator})
 }
 
 // maxElsewhere is how many buttons of other instances are looked up for one page.

@@ -22,10 +22,15 @@ func (to *town) waits(address string) (ledger.UnclaimedThing, ledger.UnclaimedFl
 	if !errors.As(err, &u) {
 		to.t.Fatalf("%s: %+v, %v", address, thing, err)
 	}
-	f, _, err := to.a.FlattrUnclaimed(ctx, to.alice.ID, u.Thing.ID)
+	saved, err := to.a.SaveUnclaimed(ctx, u.Thing)
+	to.must(err)
+	if saved.Site != u.Thing.Site {
+		to.t.Errorf("it is at %s, and was said to be at %s", saved.Site, u.Thing.Site)
+	}
+	f, _, err := to.a.FlattrUnclaimed(ctx, to.alice.ID, saved.ID)
 	to.must(err)
 	to.Network.Sent(to.a)
-	return u.Thing, f
+	return saved, f
 }
 
 // buttonAt serves a peer's button.

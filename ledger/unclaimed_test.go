@@ -249,3 +249,45 @@ func TestUnclaimedTampered(t *testing.T) {
 		}
 	}
 }
+
+// TestPayableGoesOn: a process that ends between two pieces leaves the rest to the next tick; a thing that was removed
+// meanwhile takes nothing, and what waits is looked after as before.
+func TestPayableGoesOn(t *testing.T) {
+	t.Parallel()
+	i, ctx := ledgertest.New(t), context.Background()
+	alice, bob := i.Join("alice"), i.Join("bob")
+	i.Fund(alice, 1_000_000)
+	b, thing := i.Button(bob, "1")
+	u := pageOf(t, i, thing.URL)
+	state := func(want string) {
+		t.Helper()
+		if err := i.Tick(ctx); err != nil {
+			t.Fatal(err)
+		}
+		got := ledgertest.Collect[string](t, i.Pool, `select w.state || coalesce(' ' || f.state, '') from unclaimed_flattr w left join flattr f on f.carries = w.id`)[0]
+		if left := ledgertest.Collect[int64](t, i.Pool, `select count(*) from unclaimed_thing where payable is not null`)[0]; got != want || left != 0 {
+			t.Errorf("%s, want %s; %d things are being turned", got, want, left)
+		}
+	}
+	const interrupted = `update unclaimed_thing set payable = $2 where id = $1`
+	_, _, err := i.FlattrUnclaimed(ctx, alice.ID, u.ID)
+	if err == nil {
+		err = i.RemoveButton(ctx, bob.ID, b.ID)
+	}
+	if err == nil {
+		_, err = i.Pool.Exec(ctx, interrupted, u.ID, thing.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	state("unclaimed")
+	i.Button(bob, "1")
+	if _, err := i.Pool.Exec(ctx, interrupted, u.ID, thing.ID); err != nil {
+		t.Fatal(err)
+	}
+	state("carried accepted")
+	v, err := i.MyMonth(ctx, alice.ID, "")
+	if err != nil || len(v.Lines) != 1 || !v.Lines[0].Waited || v.Lines[0].Share != 1_000_000 {
+		t.Errorf("%+v, %v", v.Lines, err)
+	}
+}

@@ -113,10 +113,7 @@ func (s *scene) extras(bob ledger.Member) {
 	if err == nil {
 		err = s.monthly(ctx)
 	}
-	if err == nil {
-		u, _ := unclaimed(neighbour{s.town, s.a}.unclaimedAt(ctx, nobodys(s.town)))
-		_, _, err = s.a.FlattrUnclaimed(ctx, s.alice.ID, u.ID)
-	}
+	s.a.keeps(s.alice, nobodys(s.town))
 	if err == nil {
 		_, err = s.a.CreateInvite(ctx, s.a.Op.ID, "for the reading circle", 5)
 	}

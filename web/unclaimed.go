@@ -30,18 +30,26 @@ func unclaimed(err error) (ledger.UnclaimedThing, bool) {
 func (s *Site) askKeep(w http.ResponseWriter, r *http.Request, v visit, u ledger.UnclaimedThing) error {
 	p := keepPage{Ask: askOf(r), Thing: u, Months: s.ledger.Instance().UnclaimedMonths}
 	p.Ask.Object = u.IRI
-	f, err := s.ledger.MyUnclaimedOn(r.Context(), v.member.ID, u.ID)
+	known, err := s.ledger.UnclaimedByIRI(r.Context(), u.IRI)
 	if err == nil {
-		p.Already = &f
-	} else if !errors.Is(err, ledger.ErrNotFound) {
+		var f ledger.UnclaimedFlattr
+		if f, err = s.ledger.MyUnclaimedOn(r.Context(), v.member.ID, known.ID); err == nil {
+			p.Already = &f
+		}
+	}
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
 	return s.show(w, r, v, "keep", p)
 }
 
-// keep keeps the click.
+// keep keeps the click. What was found is stored only now: looking changes nothing.
 func (s *Site) keep(w http.ResponseWriter, r *http.Request, v visit, u ledger.UnclaimedThing) error {
 	thing := ledger.Thing{Title: u.Title, URL: u.URL}
+	u, err := s.ledger.SaveUnclaimed(r.Context(), u)
+	if err != nil {
+		return err
+	}
 	f, _, err := s.ledger.FlattrUnclaimed(r.Context(), v.member.ID, u.ID)
 	if err != nil {
 		return s.again(w, r, v, err, "refused", func(f form) (any, error) {

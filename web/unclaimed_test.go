@@ -14,11 +14,21 @@ func nobodys(w *town) string { return "http://page.localhost:" + w.port + "/essa
 
 // unclaimedAt is what the town's resolver makes of a page: its author is jo@social.example.
 func (n neighbour) unclaimedAt(ctx context.Context, iri string) error {
-	u, err := n.home.SaveUnclaimed(ctx, ledger.UnclaimedThing{IRI: iri, URL: iri, Title: "An essay", Handle: "jo@social.example"})
-	if err != nil {
-		return err
+	return &ledger.UnclaimedError{Thing: ledger.UnclaimedThing{IRI: iri, URL: iri, Title: "An essay", Site: hostOf(iri), Handle: "jo@social.example"}}
+}
+
+// keeps lets a page of nobody's be flattred.
+func (p *place) keeps(by ledger.Member, iri string) {
+	p.town.t.Helper()
+	ctx := context.Background()
+	u, _ := unclaimed(neighbour{p.town, p}.unclaimedAt(ctx, iri))
+	u, err := p.SaveUnclaimed(ctx, u)
+	if err == nil {
+		_, _, err = p.FlattrUnclaimed(ctx, by.ID, u.ID)
 	}
-	return &ledger.UnclaimedError{Thing: u}
+	if err != nil {
+		p.town.t.Fatal(err)
+	}
 }
 
 // TestKeepAFlattr: a page that nobody can be paid for is flattred by its address, waits in the giver's list, and is taken
@@ -64,21 +74,10 @@ func TestKeepAFlattr(t *testing.T) {
 func TestWhatWaits(t *testing.T) {
 	t.Parallel()
 	w, a := single(t)
-	for _, name := range []string{"alice", "anna"} {
-		m := a.join(name)
-		for _, path := range []string{"", "/two"} {
-			u := new(ledger.UnclaimedError)
-			if u.Thing, _ = unclaimed(neighbour{w, a}.unclaimedAt(context.Background(), nobodys(w)+path)); u.Thing.ID == 0 {
-				t.Fatal("not kept")
-			}
-			if _, _, err := a.FlattrUnclaimed(context.Background(), m.ID, u.Thing.ID); err != nil {
-				t.Fatal(err)
-			}
-			if name == "anna" {
-				break
-			}
-		}
-	}
+	alice, anna := a.join("alice"), a.join("anna")
+	a.keeps(alice, nobodys(w))
+	a.keeps(alice, nobodys(w)+"/two")
+	a.keeps(anna, nobodys(w))
 	b := w.browser().get(a.Base+"/waiting").says("main", "Clicks, not money", "No money is held for anybody", "can invite you")
 	if b.Doc.Find("#found").Length() != 0 {
 		t.Error("it has found something unasked")
@@ -115,18 +114,12 @@ func TestLookNow(t *testing.T) {
 	w, a := single(t)
 	alice := a.join("alice")
 	bob := a.join("bob")
-	u, _ := unclaimed(neighbour{w, a}.unclaimedAt(context.Background(), "https://blog.example/bob/1"))
 	b := w.browser().logIn(a, "bob")
 	button := a.button(bob, "1")
-	if button.URL != u.URL {
-		u, _ = unclaimed(neighbour{w, a}.unclaimedAt(context.Background(), button.URL))
-	}
 	if b.get("/buttons/"+button.ID+"/snippet").Doc.Find("#waits").Length() != 0 {
 		t.Error("nothing waits")
 	}
-	if _, _, err := a.FlattrUnclaimed(context.Background(), alice.ID, u.ID); err != nil {
-		t.Fatal(err)
-	}
+	a.keeps(alice, button.URL)
 	b.get("/buttons/"+button.ID+"/snippet").says("#waits", "1 flattr waits for this page")
 	b.submit("/buttons/"+button.ID+"/look").says(".notice", "is being looked at")
 	if other := w.browser().logIn(a, "alice"); other.post("/buttons/"+button.ID+"/look").Code != 404 {
