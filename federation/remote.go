@@ -12,6 +12,7 @@ import (
 	"github.com/fedflattr/flattrd/federation/guard"
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
+	"github.com/fedflattr/flattrd/ledger"
 )
 
 // remote is an actor elsewhere.
@@ -177,7 +178,7 @@ func (s *Server) storeActor(ctx context.Context, a remote) error {
 	if err != nil {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.tx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			insert into remote_actor (id, document, fetched_at) values ($1, $2, $3)
 			on conflict (id) do update set document = excluded.document, fetched_at = excluded.fetched_at`,
@@ -194,6 +195,15 @@ func (s *Server) storeActor(ctx context.Context, a remote) error {
 	})
 	for _, key := range keys {
 		s.lookups.forget(key)
+	}
+	return err
+}
+
+// tx runs f in a transaction, and again if it gave way.
+func (s *Server) tx(ctx context.Context, f func(pgx.Tx) error) error {
+	err := pgx.BeginFunc(ctx, s.pool, f)
+	for try := 1; ledger.GaveWay(err) && try < ledger.MaxTries; try++ {
+		err = pgx.BeginFunc(ctx, s.pool, f)
 	}
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/fedflattr/flattrd/federation/guard"
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
@@ -157,10 +159,15 @@ func (s *Server) finger(ctx context.Context, host, resource string) (vocab.JRD, 
 	return vocab.ParseJRD(body)
 }
 
-// thingError: nothing flattrable there, or nobody answers. An address that we don't go to is the former.
+// thingError: nothing flattrable there, or nobody answers. An address that we don't go to is the former. What our own
+// database says is neither.
 func (s *Server) thingError(ctx context.Context, iri string, err error) error {
 	s.noteBlocked(ctx, iri, err)
-	if guard.IsTemporary(err) {
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &pg):
+		return err
+	case guard.IsTemporary(err):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return fmt.Errorf("%w: %w", ledger.ErrNotFound, err)

@@ -16,6 +16,12 @@ func (tx *Tx) bankFirst(ctx context.Context, field string) error {
 	return err
 }
 
+// BankFirst tells whether payouts and payments wait for that.
+func (l *Ledger) BankFirst(ctx context.Context) (waits bool, err error) {
+	err = l.pool.QueryRow(ctx, `select restored_at is not null from instance where id = 1`).Scan(&waits)
+	return waits, err
+}
+
 // BankCompared is an operator's word that the books have all that the bank's journal has: payouts and payments go on.
 // FieldError "bank": not-restored.
 func (l *Ledger) BankCompared(ctx context.Context, operator int64) error {
@@ -30,7 +36,7 @@ func (l *Ledger) BankCompared(ctx context.Context, operator int64) error {
 		case tag.RowsAffected() == 0:
 			return refused("bank", "not-restored")
 		}
-		tx.l.log.WarnContext(ctx, "bank.compared", "code", "bank.compared", "instance", tx.l.inst.Host, "operator", operator)
+		tx.event("bank.compared", "operator", operator)
 		return nil
 	})
 }

@@ -101,12 +101,22 @@ func (s *Site) reverse(w http.ResponseWriter, r *http.Request, v visit) error {
 	return s.done(w, r, "/admin/deposits", "notice.deposit-reversed")
 }
 
+// withdrawalsPage is what members want to be paid.
+type withdrawalsPage struct {
+	All       []ledger.Withdrawal
+	BankFirst bool // nothing is paid before the books are compared with the bank
+}
+
 func (s *Site) withdrawals(w http.ResponseWriter, r *http.Request, v visit) error {
 	all, err := s.ledger.Withdrawals(r.Context())
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, v, "withdrawals", all)
+	p := withdrawalsPage{All: all}
+	if p.BankFirst, err = s.ledger.BankFirst(r.Context()); err != nil {
+		return err
+	}
+	return s.show(w, r, v, "withdrawals", p)
 }
 
 func (s *Site) withdrawalPaid(w http.ResponseWriter, r *http.Request, v visit) error {

@@ -18,10 +18,11 @@ const (
 
 // paymentsPage is the money between instances: what can be paid, is on its way, should arrive.
 type paymentsPage struct {
-	Form     form
-	Owed     []ledger.PeerPosition
-	Outgoing paymentsSide
-	Incoming paymentsSide
+	Form      form
+	Owed      []ledger.PeerPosition
+	Outgoing  paymentsSide
+	Incoming  paymentsSide
+	BankFirst bool // nothing is paid before the books are compared with the bank
 }
 
 // paymentsSide are the payments of one direction.
@@ -79,6 +80,9 @@ func (s *Site) paymentsPage(r *http.Request, f form) (any, error) {
 		if peer.Payable > 0 {
 			p.Owed = append(p.Owed, peer)
 		}
+	}
+	if p.BankFirst, err = s.ledger.BankFirst(r.Context()); err != nil {
+		return nil, err
 	}
 	waiting, err := s.ledger.OpenPayments(r.Context(), openPerPeer)
 	for _, side := range []*paymentsSide{&p.Outgoing, &p.Incoming} {

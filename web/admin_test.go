@@ -230,6 +230,26 @@ func (s *scene) notify() {
 	}
 }
 
+// TestBankFirst: on books that were put back nobody is asked to pay before they are compared with the bank, and an old
+// page's button does nothing.
+func TestBankFirst(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	b := s.browser().logIn(s.a, "rita").get("/admin/withdrawals")
+	paid := b.Doc.Find("form[action$='/paid']").AttrOr("action", "")
+	if err := s.a.Restored(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	b.submit(paid).wants(422, paid)
+	b.get("/admin/payments").says(".warning", "Nothing is paid until")
+	b.get("/admin/withdrawals").says(".warning", "Nothing is paid until").says(".cards", "asked for")
+	if b.Doc.Find("form[action$='/paid']").Length() != 0 {
+		t.Error("paying is offered")
+	}
+	b.get("/admin").submit("/admin/bank").get("/admin/withdrawals").submit(paid)
+	b.wants(200, "/admin/withdrawals").says(".cards", "paid")
+}
+
 // TestMoneyBetweenInstances walks a claim through both operators' pages: offered, accepted, prepared,
 // sent, confirmed, available.
 func TestMoneyBetweenInstances(t *testing.T) {

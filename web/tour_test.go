@@ -264,23 +264,34 @@ func TestTour(t *testing.T) {
 	s.moneyMoves()
 	s.trouble()
 	complaints := webtest.Complaints(t, ctx)
-	s.tour(ctx, "de", map[string]webtest.Look{"360-de": {Width: 360}})
-	if *shots != "" {
-		s.tour(ctx, "en", map[string]webtest.Look{"360": {Width: 360}, "1280": {Width: 1280},
-			"360-dark": {Width: 360, Dark: true}, "1280-dark": {Width: 1280, Dark: true}})
+	s.tours(ctx, s.stops())
+	if err := s.a.Restored(context.Background()); err != nil {
+		t.Fatal(err)
 	}
+	s.tours(ctx, []stop{{"admin-restored", "rita", "/admin"}, {"admin-peers-restored", "rita", "/admin/peers"},
+		{"admin-peer-restored", "rita", "/admin/peers/b.localhost:" + s.port}, {"admin-withdrawals-restored", "rita", "/admin/withdrawals"}, {"admin-payments-restored", "rita", "/admin/payments"}})
 	for _, c := range complaints() {
 		t.Error(c)
 	}
 }
 
-func (s *scene) tour(ctx context.Context, lang string, looks map[string]webtest.Look) {
+// tours goes there in German, and where pictures are wanted, in English and in every look.
+func (s *scene) tours(ctx context.Context, stops []stop) {
+	s.t.Helper()
+	s.tour(ctx, stops, "de", map[string]webtest.Look{"360-de": {Width: 360}})
+	if *shots != "" {
+		s.tour(ctx, stops, "en", map[string]webtest.Look{"360": {Width: 360}, "1280": {Width: 1280},
+			"360-dark": {Width: 360, Dark: true}, "1280-dark": {Width: 1280, Dark: true}})
+	}
+}
+
+func (s *scene) tour(ctx context.Context, stops []stop, lang string, looks map[string]webtest.Look) {
 	s.t.Helper()
 	if err := chromedp.Do(ctx, webtest.Forget()); err != nil {
 		s.t.Fatal(err)
 	}
 	as := "-"
-	for _, stop := range s.stops() {
+	for _, stop := range stops {
 		if stop.as != as {
 			s.enter(ctx, stop.as, lang)
 			as = stop.as

@@ -28,7 +28,7 @@ func (w *World) Button(host string, owner ledger.Member, slug string) ledger.But
 	ctx, i := context.Background(), w.At(host)
 	b, _ := i.Instance.Button(owner, slug)
 	id := ButtonID(owner.Name, slug)
-	w.must(pgx.BeginFunc(ctx, i.Pool, func(tx pgx.Tx) error {
+	exchange := func(tx pgx.Tx) error {
 		for _, change := range []struct {
 			sql  string
 			args []any
@@ -45,7 +45,8 @@ func (w *World) Button(host string, owner ledger.Member, slug string) ledger.But
 			}
 		}
 		return nil
-	}))
+	}
+	w.must(again(func() error { return pgx.BeginFunc(ctx, i.Pool, exchange) }))
 	b.ID = id
 	return b
 }

@@ -24,6 +24,7 @@ type Weather struct {
 	Deaf    float64       // in how many attempts the receiver can't look the sender up
 	Repeat  int           // how often a message may be delivered in all; 0 is once
 	Delay   time.Duration // at most, before each attempt
+	GiveWay int           // every which transaction the databases abort for another's sake when it commits; 0 is none
 
 	Restores bool // an instance may not know what it has said: what is refused for good is no fault
 

@@ -92,8 +92,39 @@ func (w *World) add(h Host) {
 	w.must(giveKey(context.Background(), i.Pool, inst.ActorIRI(), w.Clock.Now()))
 	w.serveOn(i)
 	w.must(i.Server.Start(context.Background()))
+	w.givesWay(i)
 	w.instances = append(w.instances, i)
 }
+
+func (w *World) givesWay(i *Instance) {
+	if n := w.Network.weather.GiveWay; n > 0 {
+		_, err := i.Pool.Exec(context.Background(), fmt.Sprintf(giveWay, n))
+		w.must(err)
+	}
+}
+
+// again does what may give way until it doesn't.
+func again(do func() error) error {
+	err := do()
+	for ledger.GaveWay(err) {
+		err = do()
+	}
+	return err
+}
+
+// giveWay has a database abort every n-th transaction that writes about flattrs or money, at its commit, as PostgreSQL
+// does with one of two that meet. What is tried again has another number.
+const giveWay = `
+	create function give_way() returns trigger language plpgsql as $$ begin
+	  if txid_current() %% %d = 0 then raise exception 'met another' using errcode = '40001'; end if;
+	  return null; end $$;
+	do $$ declare t text; begin
+	  foreach t in array array['flattr', 'received_flattr', 'tombstone', 'month', 'reservation', 'settlement', 'earning',
+	      'claim', 'claim_line', 'share_return', 'payment', 'payment_allocation', 'line_allocation', 'line_advance', 'deposit',
+	      'withdrawal', 'departure', 'donation', 'member', 'account'] loop
+	    execute format('create constraint trigger give_way after insert or update or delete on %%I
+	      deferrable initially deferred for each row execute function give_way()', t);
+	  end loop; end $$`
 
 // At is the instance with this name.
 func (w *World) At(name string) *Instance {

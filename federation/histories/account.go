@@ -23,7 +23,7 @@ func Differ(t testing.TB, seed uint64) string {
 // rough is the weather of every history's second run: one attempt in four fails one way or another,
 // messages arrive up to ten times, and up to four days late.
 func rough(seed uint64) federationtest.Weather {
-	return federationtest.Weather{Seed: seed, Lose: 0.12, Unheard: 0.1, Deaf: 0.04, Repeat: 10, Delay: 96 * time.Hour}
+	return federationtest.Weather{Seed: seed, Lose: 0.12, Unheard: 0.1, Deaf: 0.04, Repeat: 10, Delay: 96 * time.Hour, GiveWay: 5}
 }
 
 // account is what a history came to.
