@@ -6,7 +6,7 @@ import "slices"
 type invariant struct{ code, sql string }
 
 // invariants are all that one instance can see of its own books (protocol §10).
-var invariants = slices.Concat(booksInvariants, monthInvariants, pledgeInvariants, claimInvariants, paymentInvariants, peerInvariants)
+var invariants = slices.Concat(booksInvariants, monthInvariants, pledgeInvariants, claimInvariants, paymentInvariants, peerInvariants, unclaimedInvariants)
 
 // expectedTransfers is what the books must hold, derived from the business rows and their states:
 // one line per (kind, ref, phase), with both accounts and the amount.

@@ -62,6 +62,7 @@ const (
 	TellReturn        = "return"    // key: the id of what the peer lacks; it is told with the answer, if there is one
 	TellButton        = "create-page"
 	TellAcceptFollow  = "accept-follow"
+	LookAgain         = "look-again" // nobody is told: what stands at an unclaimed thing's site is looked at. Key: its id
 	microPerCent      = 10_000
 	unitPerMicro      = 1_000_000
 	claimGrace        = 24 * time.Hour
