@@ -29,12 +29,8 @@ const pageBytes = 56_000
 
 // fits is how many of the lines one body takes; at least one, as the ledger keeps a line below that.
 func fits(lines []ledger.Line, room int) (n int) {
-	for _, l := range lines[:min(len(lines), vocab.MaxInlineLines)] {
-		room -= 70 + len(l.Payee)
-		for _, t := range l.Things {
-			room -= 75 + len(t.Object)
-		}
-		if room < 0 {
+	for _, l := range wireLines(lines[:min(len(lines), vocab.MaxInlineLines)]) {
+		if room -= int(l.Bytes()) + 1; room < 0 {
 			break
 		}
 		n++
@@ -112,6 +108,7 @@ func (s *Server) isPeer(r *http.Request, host string) error {
 
 // linesBack fetches the lines of a claim of ours from the peer that has them, or of the peer's own.
 func (s *Server) linesBack(ctx context.Context, p ledger.Peer, c vocab.Claim, ours bool) (all []ledger.Line, err error) {
+	var bytes int64
 	for int64(len(all)) < c.LineCount {
 		address := vocab.PageID(c.ID, int64(len(all)))
 		if ours {
@@ -128,9 +125,24 @@ func (s *Server) linesBack(ctx context.Context, p ledger.Peer, c vocab.Claim, ou
 		if page.Claim != c.ID || page.Start != int64(len(all)) || page.Total != c.LineCount || len(page.Lines) == 0 {
 			return nil, &ledger.ClaimFault{Code: "malformed", Detail: address + " is another page than the offer has there"}
 		}
+		if bytes += bytesOf(page.Lines); bytes > vocab.MaxLinesBytes(c.LineCount) {
+			return nil, tooLong(c)
+		}
 		all = append(all, ledgerLines(page.Lines)...)
 	}
 	return all, nil
+}
+
+// tooLong: a claim's lines have more bytes than so many lines may have (protocol §8).
+func tooLong(c vocab.Claim) error {
+	return &ledger.ClaimFault{Code: "malformed", Detail: fmt.Sprintf("%d lines have more than %d bytes", c.LineCount, vocab.MaxLinesBytes(c.LineCount))}
+}
+
+func bytesOf(lines []vocab.Line) (n int64) {
+	for _, l := range lines {
+		n += l.Bytes()
+	}
+	return n
 }
 
 // maxOffersWaiting is of how many claims of one peer the lines are fetched at a time.
@@ -188,7 +200,7 @@ func (fetchLinesArgs) Kind() string { return "fetch-lines" }
 
 // InsertOpts: one job for an offer at a time.
 func (fetchLinesArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: moneyQueue, MaxAttempts: moneyAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true,
+	return river.InsertOpts{Queue: linesQueue, MaxAttempts: moneyAttempts, UniqueOpts: river.UniqueOpts{ByArgs: true,
 		ByState: []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
 			rivertype.JobStateRunning, rivertype.JobStateScheduled}}}
 }
@@ -197,6 +209,13 @@ type fetchLinesWorker struct {
 	river.WorkerDefaults[fetchLinesArgs]
 	s *Server
 }
+
+// linesTimeout ends an attempt, so that a host that serves page after page slowly gives its worker back in between: the
+// next claim in the queue is fetched then.
+const linesTimeout = 15 * time.Second
+
+// Timeout is an attempt's.
+func (*fetchLinesWorker) Timeout(*river.Job[fetchLinesArgs]) time.Duration { return linesTimeout }
 
 // NextRetry backs off like a message about money.
 func (w *fetchLinesWorker) NextRetry(job *river.Job[fetchLinesArgs]) time.Time {
@@ -227,6 +246,7 @@ type offerWaiting struct {
 	content string
 	body    string
 	have    int64 // lines
+	bytes   int64 // of these
 	since   time.Time
 }
 
@@ -283,8 +303,10 @@ func (s *Server) FetchWaiting(ctx context.Context) error {
 
 func (s *Server) offerWaiting(ctx context.Context, offer string) (w offerWaiting, err error) {
 	if err := s.pool.QueryRow(ctx, `
-		select o.host, o.content, o.body, o.created_at, coalesce((select max(p.start + p.lines) from offer_page p where p.offer = o.id), 0)
-		from offer_waiting o where o.id = $1 and o.fault = ''`, offer).Scan(&w.host, &w.content, &w.body, &w.since, &w.have); err != nil {
+		select o.host, o.content, o.body, o.created_at, coalesce(p.lines, 0), coalesce(p.bytes, 0)
+		from offer_waiting o
+		left join (select max(start + lines) as lines, sum(bytes)::bigint as bytes from offer_page where offer = $1) p on true
+		where o.id = $1 and o.fault = ''`, offer).Scan(&w.host, &w.content, &w.body, &w.since, &w.have, &w.bytes); err != nil {
 		return w, err
 	}
 	doc, err := vocab.Decode([]byte(w.body))
@@ -307,13 +329,17 @@ func (s *Server) fetchPage(ctx context.Context, w *offerWaiting) error {
 	if page.Claim != w.claim.ID || page.Start != w.have || page.Total != w.claim.LineCount {
 		return &ledger.ClaimFault{Code: "malformed", Detail: address + " is another page than the offer has there"}
 	}
+	bytes := bytesOf(page.Lines)
+	if w.bytes += bytes; w.bytes > vocab.MaxLinesBytes(w.claim.LineCount) {
+		return tooLong(w.claim)
+	}
 	lines, err := json.Marshal(page.Lines)
 	if err != nil {
 		return err
 	}
 	_, err = s.pool.Exec(ctx, `
-		insert into offer_page (offer, start, lines, content) values ($1, $2, $3, $4) on conflict do nothing`,
-		w.claim.ID, page.Start, len(page.Lines), string(lines))
+		insert into offer_page (offer, start, lines, bytes, content) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+		w.claim.ID, page.Start, len(page.Lines), bytes, string(lines))
 	w.have += int64(len(page.Lines))
 	return err
 }

@@ -2,11 +2,14 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fedflattr/flattrd/federation/signature"
 	"github.com/fedflattr/flattrd/federation/vocab"
@@ -138,7 +141,7 @@ func (s *Server) renderClaim(ctx context.Context, d ledger.ClaimDocument, p ledg
 // pay, or the lines refused.
 func (s *Server) renderClaimAnswer(d ledger.ClaimDocument, p ledger.Peer) ([]byte, error) {
 	id := s.agreementIRI(d.IRI)
-	a := vocab.ClaimAnswer{Answer: vocab.Answer{ID: id + "/answer", Actor: s.inst.ActorIRI(), Object: d.IRI,
+	a := vocab.ClaimAnswer{Content: d.Content, Answer: vocab.Answer{ID: id + "/answer", Actor: s.inst.ActorIRI(), Object: d.IRI,
 		Verdict: vocab.Accepted, Published: *d.AnsweredAt, To: []string{p.Actor}}}
 	if *d.Answer == "accept" {
 		a.Agreement = vocab.Agreement{ID: id, AttributedTo: s.inst.ActorIRI(), Satisfies: s.proposalIRI() + "#primary",
@@ -194,7 +197,21 @@ func (s *Server) agreed(ctx context.Context, a vocab.ClaimAnswer, p ledger.Peer)
 		a.Agreement.AssetCode != c.Currency || a.Agreement.Digest != c.Digest):
 		return &ledger.ClaimFault{Code: "total-mismatch", Detail: "the agreement isn't what was offered"}
 	}
-	return nil
+	return s.answers(ctx, a.Object, a.Content)
+}
+
+// answers holds an answer to the content of what we have signed. What was signed and lost with a database is compared by
+// statements.
+func (s *Server) answers(ctx context.Context, id, content string) error {
+	var signed string
+	err := s.pool.QueryRow(ctx, `select content from document where id = $1 and sent`, id).Scan(&signed)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err == nil && signed != content:
+		return &ledger.ClaimFault{Code: "digest-mismatch", Detail: "the answer is to other content of " + id}
+	}
+	return err
 }
 
 func (s *Server) document1(ctx context.Context, id string) ([]byte, error) {

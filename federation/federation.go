@@ -41,7 +41,7 @@ type Server struct {
 	large   chan []byte // buffers for large messages
 	lookups lookups     // what came of fetching others' keys
 	hosts   *hosts      // that are being told something, or don't answer
-	senders senders     // whose messages are being taken
+	senders *senders    // whose messages are being taken
 
 	queue func() (*Outbox, error) // for jobs of our own
 }
@@ -50,7 +50,7 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{ledger: c.Ledger, pool: c.Pool, client: c.Client, web: c.Web, log: c.Log, version: c.Version,
 		inst: c.Ledger.Instance(), keys: map[keyName]signature.PrivateKey{}, large: largeBuffers(),
-		lookups: lookups{now: c.Ledger.Now}, hosts: newHosts(time.Now)}
+		lookups: lookups{now: c.Ledger.Now}, hosts: newHosts(time.Now), senders: newSenders(int(c.Pool.Config().MaxConns))}
 	if s.log == nil {
 		s.log = slog.Default()
 	}

@@ -21,6 +21,7 @@ type message struct {
 	id, actor, host string
 	signed          *signature.Signed
 	sender          remote
+	turn            *turn // of a message about money
 }
 
 // refusal is an answer other than 202, with its event code.
@@ -29,9 +30,10 @@ type refusal struct {
 	status int
 	kind   string // problem type
 	detail string
-	now    time.Time // sent as Date when clocks differ
-	member string    // of the document, that is at fault
-	cause  error     // logged, never sent
+	now    time.Time     // sent as Date when clocks differ
+	member string        // of the document, that is at fault
+	cause  error         // logged, never sent
+	again  time.Duration // when the sender may ask again; 0: the usual
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.detail }
@@ -59,12 +61,11 @@ func (s *Server) inbox(w http.ResponseWriter, r *http.Request) {
 	}
 	if err == nil && take != nil {
 		if money {
-			leave, ok := s.senders.enter(r.Context(), m.host)
-			if !ok {
-				s.refuse(w, r, refuse(http.StatusServiceUnavailable, "inbox.busy", "", "so many messages of yours are being taken"))
+			if m.turn, err = s.senders.enter(r.Context(), m.host); err != nil {
+				s.refuse(w, r, err)
 				return
 			}
-			defer leave()
+			defer m.turn.leave()
 		}
 		err = take(r.Context(), m)
 		for try := 1; ledger.GaveWay(err) && try < ledger.MaxTries; try++ {

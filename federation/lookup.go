@@ -85,7 +85,10 @@ func (m *lookups) forget(keyID string) {
 
 // keyOwner fetches the actor that a key id leads to, or returns what came of it a short while ago.
 func (s *Server) keyOwner(ctx context.Context, keyID string) (remote, error) {
-	l := s.lookups.of(keyID)
+	return s.lookUp(ctx, keyID, s.lookups.of(keyID))
+}
+
+func (s *Server) lookUp(ctx context.Context, keyID string, l *lookup) (remote, error) {
 	l.once.Do(func() {
 		// Others wait for this: it doesn't end with the request that happened to come first.
 		l.owner, l.err = s.askKeyOwner(context.WithoutCancel(ctx), keyID, l)

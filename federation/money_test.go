@@ -343,7 +343,7 @@ func TestMasquerade(t *testing.T) {
 	}
 	thief := to.Peer("thief")
 	inst := to.a.Ledger.Instance()
-	answer, err := vocab.RenderClaimAnswer(vocab.ClaimAnswer{
+	answer, err := vocab.RenderClaimAnswer(vocab.ClaimAnswer{Content: "sha-256:" + strings.Repeat("0", 64),
 		Answer: vocab.Answer{ID: thief.NewID(), Actor: thief.Actor, Object: claims[0].IRI, Verdict: vocab.Accepted, Published: to.Clock.Now(), To: []string{inst.ActorIRI()}},
 		Agreement: vocab.Agreement{ID: thief.NewID(), AttributedTo: thief.Actor, Satisfies: "http://" + thief.Host + "/proposals/eur#primary",
 			Amount: claims[0].Amount, Period: "2026-11", AssetCode: "EUR", Digest: claims[0].Digest, Payto: "payto://iban/DE00"}})
@@ -355,7 +355,7 @@ func TestMasquerade(t *testing.T) {
 	if got := problem(t, thief.PostProven(inst.ActorIRI()+"/inbox", []byte(unknown))); got != "404 object-does-not-exist inbox.not-found" {
 		t.Errorf("an answer to no claim: %s", got)
 	}
-	paid, err := vocab.RenderPaymentAnswer(vocab.PaymentAnswer{Answer: vocab.Answer{ID: thief.NewID(), Actor: thief.Actor, Verdict: vocab.Accepted,
+	paid, err := vocab.RenderPaymentAnswer(vocab.PaymentAnswer{Content: "sha-256:" + strings.Repeat("0", 64), Answer: vocab.Answer{ID: thief.NewID(), Actor: thief.Actor, Verdict: vocab.Accepted,
 		Object: inst.BaseURL + "/payments/x", Published: to.Clock.Now(), To: []string{inst.ActorIRI()}}, Received: 10_000, AssetCode: "EUR"})
 	to.must(err)
 	if got := problem(t, thief.PostProven(inst.ActorIRI()+"/inbox", paid)); got != "404 object-does-not-exist inbox.not-found" {
@@ -387,7 +387,7 @@ func TestAgreementMustFit(t *testing.T) {
 	peer := to.Peer("peer")
 	c := to.owe(peer)
 	inst := to.a.Ledger.Instance()
-	good := vocab.ClaimAnswer{Answer: vocab.Answer{ID: peer.NewID(), Actor: peer.Actor, Object: c.IRI, Verdict: vocab.Accepted,
+	good := vocab.ClaimAnswer{Content: contentOf(to, peer, c.IRI), Answer: vocab.Answer{ID: peer.NewID(), Actor: peer.Actor, Object: c.IRI, Verdict: vocab.Accepted,
 		Published: to.Clock.Now(), To: []string{inst.ActorIRI()}},
 		Agreement: vocab.Agreement{ID: peer.NewID(), AttributedTo: peer.Actor, Satisfies: "http://" + peer.Host + "/proposals/eur#primary",
 			Amount: c.Amount, Period: c.Period, AssetCode: "EUR", Digest: c.Digest, Payto: "payto://iban/DE75512108001245126199"}}
@@ -408,6 +408,11 @@ func TestAgreementMustFit(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
+	other := good // of the same lines, but of an offer that superseded another, perhaps
+	other.Content = "sha-256:" + strings.Repeat("0", 64)
+	if got := post(other); got != "422 digest-mismatch claim.digest-mismatch" {
+		t.Errorf("other content: %s", got)
+	}
 	for range 2 { // again is fine
 		if got := post(good); got != "202" {
 			t.Errorf("as offered: %s", got)
@@ -422,6 +427,18 @@ func TestAgreementMustFit(t *testing.T) {
 	if p, err := to.a.Peer(context.Background(), peer.Host); err != nil || p.FrozenAt == nil || p.Payto != good.Agreement.Payto {
 		t.Errorf("%+v, %v", p, err)
 	}
+}
+
+// contentOf is the digest of a document that a peer has got.
+func contentOf(to *town, peer *federationtest.Stranger, id string) (content string) {
+	to.t.Helper()
+	for _, d := range peer.Got() {
+		if got, err := d.ID(); err == nil && got == id {
+			content, err = d.ContentDigest()
+			to.must(err)
+		}
+	}
+	return content
 }
 
 // owe lets alice give a euro to a peer's thing, whose answers are written by hand, and claims for it.

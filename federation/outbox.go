@@ -44,13 +44,18 @@ func movesMoney(kind string) bool {
 	return false
 }
 
-// moneyQueue is apart, with workers of its own: whatever else waits, money is told.
-const moneyQueue = "money"
+// moneyQueue is apart, with workers of its own: whatever else waits, money is told. linesQueue is for fetching the lines
+// of claims, which hosts may serve as slowly as they like.
+const (
+	moneyQueue = "money"
+	linesQueue = "lines"
+)
 
 // How many deliveries are under way at a time in a process. They mostly wait for others.
 const (
 	deliverWorkers = 32
 	moneyWorkers   = 16
+	linesWorkers   = 8
 )
 
 // anybodyAsks tells whether a message is the answer to something that anybody may ask, as often as they
@@ -186,9 +191,10 @@ func (s *Server) Work(ctx context.Context) error {
 	river.AddWorker(workers, &fetchLinesWorker{s: s})
 	p := newPulse(s.pool)
 	client, err := river.NewClient(riverpgxv5.New(s.pool), &river.Config{
-		ID:                   p.client,
-		Logger:               slog.New(quiet{s.log.Handler()}),
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: deliverWorkers}, moneyQueue: {MaxWorkers: moneyWorkers}},
+		ID:     p.client,
+		Logger: slog.New(quiet{s.log.Handler()}),
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: deliverWorkers}, moneyQueue: {MaxWorkers: moneyWorkers},
+			linesQueue: {MaxWorkers: linesWorkers}},
 		FetchPollInterval:    pollEvery,
 		Workers:              workers,
 		ErrorHandler:         silent{},

@@ -52,6 +52,9 @@ func (s *Server) receivePaymentAnswer(ctx context.Context, m message) error {
 	if a.Verdict == vocab.Accepted && a.AssetCode != s.inst.Currency {
 		return &ledger.ClaimFault{Code: "unknown-currency", Detail: a.AssetCode}
 	}
+	if err := s.answers(ctx, a.Object, a.Content); err != nil {
+		return err
+	}
 	return s.ledger.PaymentAnswered(ctx, ledger.PaymentAnswer{IRI: a.Object, Host: p.Host, Received: a.Received, Document: m.Raw()})
 }
 
@@ -73,7 +76,7 @@ func (s *Server) renderPayment(d ledger.PaymentDocument, p ledger.Peer) ([]byte,
 
 // renderPaymentAnswer is our answer to a peer's payment, without proof.
 func (s *Server) renderPaymentAnswer(d ledger.PaymentDocument, p ledger.Peer) ([]byte, error) {
-	a := vocab.PaymentAnswer{Answer: vocab.Answer{ID: s.inst.BaseURL + "/receipts/" + p.Host + "/" + url.PathEscape(d.Reference),
+	a := vocab.PaymentAnswer{Content: d.Content, Answer: vocab.Answer{ID: s.inst.BaseURL + "/receipts/" + p.Host + "/" + url.PathEscape(d.Reference),
 		Actor: s.inst.ActorIRI(), Object: d.IRI, Published: *d.AnsweredAt, To: []string{p.Actor}}}
 	if d.Received == nil {
 		if a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived; d.Method == vocab.Netting {

@@ -51,7 +51,8 @@ func (s *Server) instanceOf(ctx context.Context, host string) (remote, error) {
 }
 
 // moneySender proves a message about money: it comes from the peer's instance actor, is fresh, and
-// carries a proof by the pinned accounting key over the whole document.
+// carries a proof by the pinned accounting key over the whole document. The message has its turn in the books then: before
+// that, the peer may have to be asked who it is.
 func (s *Server) moneySender(ctx context.Context, m message) (ledger.Peer, error) {
 	if strings.Contains(m.id, "#") { // a fragment names what is kept with a document: the answer to it
 		return ledger.Peer{}, refuse(http.StatusBadRequest, "peer.id", vocab.MalformedDocument, "an id about money has no fragment")
@@ -73,7 +74,10 @@ func (s *Server) moneySender(ctx context.Context, m message) (ledger.Peer, error
 			return p, err
 		}
 	}
-	return p, s.checkProof(p, m)
+	if err := s.checkProof(p, m); err != nil {
+		return p, err
+	}
+	return p, m.turn.open(ctx)
 }
 
 // proves tells whether a document has a proof by a peer's pinned accounting key.

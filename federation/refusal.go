@@ -2,7 +2,9 @@ package federation
 
 import (
 	"errors"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/fedflattr/flattrd/federation/guard"
@@ -26,7 +28,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if !f.now.IsZero() {
 		w.Header().Set("Date", f.now.UTC().Format(http.TimeFormat))
 	}
-	if f.status == http.StatusServiceUnavailable {
+	switch {
+	case f.again > 0:
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.again.Seconds()))))
+	case f.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "30")
 	}
 	p := vocab.Problem{Type: f.kind, Status: f.status, Title: f.code, Detail: f.detail}
@@ -43,6 +48,7 @@ func asRefusal(err error) *refusal {
 	var fault *vocab.Fault
 	var claim *ledger.ClaimFault
 	var field *ledger.FieldError
+	var soon *ledger.TooSoon
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -53,6 +59,10 @@ func asRefusal(err error) *refusal {
 		return &refusal{code: fault.Code, status: p.Status, kind: p.Type, detail: fault.Error(), member: fault.Path}
 	case errors.As(err, &claim):
 		return claimRefusal(claim)
+	case errors.As(err, &soon):
+		return &refusal{status: http.StatusTooManyRequests, code: "statement.too-soon", detail: soon.Error(), again: soon.Again}
+	case ledger.Waited(err):
+		return refuse(http.StatusServiceUnavailable, "inbox.waited", "", "what is done there takes too long: ask again later")
 	case errors.As(err, &field):
 		return refuse(http.StatusBadRequest, "inbox.field", vocab.MalformedDocument, "%s", field.Error())
 	case errors.Is(err, ledger.ErrConflict):

@@ -18,7 +18,8 @@ import (
 // remote is an actor elsewhere.
 type remote struct {
 	vocab.Actor
-	fresh bool // as its server says now, and not as it is stored
+	fresh bool   // as its server says now, and not as it is stored
+	text  string // as it is stored; "": it isn't
 }
 
 // prove shows that the signature is the actor's: the key that was used is one that the actor's own
@@ -29,10 +30,16 @@ func (s *Server) prove(ctx context.Context, signed *signature.Signed, actor stri
 		return remote{}, refuse(http.StatusForbidden, "sig.owner", vocab.PrincipalActorMismatch,
 			"the key is on another host than the actor")
 	}
-	if a, err := s.storedActor(ctx, signed.KeyID); err == nil && check(signed, a, actor) == nil {
+	seen, err := s.storedActor(ctx, signed.KeyID)
+	if err == nil && check(signed, seen, actor) == nil {
+		return seen, nil
+	}
+	l := s.lookups.of(signed.KeyID)
+	// Whoever was faster may have stored it since we looked. Its lookup is forgotten then, and ours is another.
+	if a, err := s.storedActor(ctx, signed.KeyID); err == nil && a.text != seen.text && check(signed, a, actor) == nil {
 		return a, nil
 	}
-	a, err := s.keyOwner(ctx, signed.KeyID)
+	a, err := s.lookUp(ctx, signed.KeyID, l)
 	if err != nil {
 		return a, err
 	}
@@ -119,6 +126,7 @@ func (s *Server) stored(ctx context.Context, sql, id string) (a remote, err erro
 	if err = s.pool.QueryRow(ctx, sql, id).Scan(&text); err != nil {
 		return a, err
 	}
+	a.text = text
 	var k known
 	err = json.Unmarshal([]byte(text), &k)
 	a.ID, a.Inbox, a.PublicKeys, a.AssertionMethods = k.ID, k.Inbox, k.PublicKeys, k.AssertionMethods

@@ -49,7 +49,11 @@ func (s *Server) keyNow(ctx context.Context, p ledger.Peer, method string) (ledg
 	case named.Multibase == p.AccountingKey:
 		return p, held(p)
 	}
-	for _, r := range rotations(p, a, named) {
+	chain, long := rotations(p, a, named)
+	if long {
+		s.event(ctx, "peer.key-chain", "host", p.Host, "most", maxRotationsAtOnce)
+	}
+	for _, r := range chain {
 		if p, err = s.ledger.RotatePeerKey(ctx, r); err != nil {
 			return p, err
 		}
@@ -77,9 +81,13 @@ func held(p ledger.Peer) error {
 		"your accounting key changed without the old one's signature: operators have to compare it")
 }
 
+// maxRotationsAtOnce are followed when a peer's actor is looked at. Of more, operators compare the last: whoever has an
+// old key could else have any number of them written into the books.
+const maxRotationsAtOnce = 5
+
 // rotations is the chain of statements that leads from a peer's pinned key to the one that its actor names, each signed
-// by the key before; nil if there is none.
-func rotations(p ledger.Peer, a remote, to vocab.Multikey) (chain []ledger.KeyRotation) {
+// by the key before; nil if there is none, or a long one.
+func rotations(p ledger.Peer, a remote, to vocab.Multikey) (chain []ledger.KeyRotation, long bool) {
 	from := vocab.Multikey{ID: p.AccountingKeyID, Multibase: p.AccountingKey}
 	for _, d := range a.Rotations {
 		k, err := vocab.ParseKeyRotation(d)
@@ -96,13 +104,16 @@ func rotations(p ledger.Peer, a remote, to vocab.Multikey) (chain []ledger.KeyRo
 		if err != nil {
 			continue
 		}
+		if len(chain) == maxRotationsAtOnce {
+			return nil, true
+		}
 		from = k.New
 		chain = append(chain, ledger.KeyRotation{Host: p.Host, Old: k.Old.Multibase, New: k.New.Multibase, NewID: k.New.ID, Statement: string(d.Raw())})
 	}
 	if from.ID != to.ID || from.Multibase != to.Multibase {
-		return nil
+		return nil, false
 	}
-	return chain
+	return chain, false
 }
 
 // rotations of our own, as the instance actor shows them.

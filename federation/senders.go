@@ -2,21 +2,26 @@ package federation
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 )
 
 // Messages of one host about money wait for each other in the books, and each holds a connection to the database
-// meanwhile, which others need. So few are taken at a time in a process (we deliver two at a time); some wait for them here,
-// for a while.
+// meanwhile, which others need. So few of a host are taken at a time in a process (we deliver two at a time), and few of
+// all hosts together; some wait for their turn here, for a while, without a connection.
 const (
 	messagesPerHost = 6
 	waitingPerHost  = 100
+	messagesInAll   = 12 // or half of the pool's connections, if it has few
 	waitForTurn     = 10 * time.Second
 )
 
 // senders are the hosts whose messages are being taken.
 type senders struct {
+	books   chan struct{} // a slot for each message that is in the books
+	perHost int
+
 	mu     sync.Mutex
 	byHost map[string]*turns
 }
@@ -27,35 +32,84 @@ type turns struct {
 	all   int
 }
 
-// enter waits for a message's turn; leave ends it. Not ok: too many of the host's messages wait, or it took too long.
-func (s *senders) enter(ctx context.Context, host string) (leave func(), ok bool) {
+// newSenders is for a pool of so many connections.
+func newSenders(connections int) *senders {
+	all := max(1, min(messagesInAll, connections/2))
+	return &senders{books: make(chan struct{}, all), perHost: max(1, min(messagesPerHost, all/2)), byHost: map[string]*turns{}}
+}
+
+// turn is one message's: its host's slot, and in the books one of all hosts' slots.
+type turn struct {
+	s       *senders
+	host    string
+	slots   chan struct{}
+	inBooks bool
+}
+
+// enter waits for a message's turn among its host's; leave ends it. It isn't in the books yet: asking others for a key or
+// for lines comes before that, and may take its time.
+func (s *senders) enter(ctx context.Context, host string) (*turn, error) {
 	t, ok := s.join(host)
 	if !ok {
-		return nil, false
+		return nil, errBusy()
 	}
+	if !await(ctx, t.slots) {
+		s.part(host)
+		return nil, errBusy()
+	}
+	return &turn{s: s, host: host, slots: t.slots}, nil
+}
+
+// open waits for a turn in the books, unless the message has it.
+func (t *turn) open(ctx context.Context) error {
+	if t.inBooks {
+		return nil
+	}
+	if t.inBooks = await(ctx, t.s.books); !t.inBooks {
+		return errBusy()
+	}
+	return nil
+}
+
+// shut gives the turn in the books back.
+func (t *turn) shut() {
+	if t.inBooks {
+		<-t.s.books
+		t.inBooks = false
+	}
+}
+
+func (t *turn) leave() {
+	t.shut()
+	<-t.slots
+	t.s.part(t.host)
+}
+
+// await takes a slot, or tells that it took too long.
+func await(ctx context.Context, slots chan struct{}) bool {
 	wait, cancel := context.WithTimeout(ctx, waitForTurn)
 	defer cancel()
 	select {
-	case t.slots <- struct{}{}:
-		return func() { <-t.slots; s.part(host) }, true
+	case slots <- struct{}{}:
+		return true
 	case <-wait.Done():
-		s.part(host)
-		return nil, false
+		return false
 	}
+}
+
+func errBusy() error {
+	return refuse(http.StatusServiceUnavailable, "inbox.busy", "", "so many messages about money are being taken")
 }
 
 func (s *senders) join(host string) (*turns, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.byHost == nil {
-		s.byHost = map[string]*turns{}
-	}
 	t := s.byHost[host]
 	if t == nil {
-		t = &turns{slots: make(chan struct{}, messagesPerHost)}
+		t = &turns{slots: make(chan struct{}, s.perHost)}
 		s.byHost[host] = t
 	}
-	if t.all == messagesPerHost+waitingPerHost {
+	if t.all == s.perHost+waitingPerHost {
 		return nil, false
 	}
 	t.all++

@@ -155,7 +155,7 @@ func (s *Server) receiveReturn(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
-	r := returned{Return: v, peer: p}
+	r := returned{Return: v, peer: p, turn: m.turn}
 	if r.ours, err = s.provenBy(ctx, p, v.Returned); err != nil {
 		return err
 	}
@@ -175,6 +175,7 @@ type returned struct {
 	vocab.Return
 	peer ledger.Peer
 	ours bool // we have made it
+	turn *turn
 }
 
 // provenBy tells whether a returned document is ours or the peer's, by its actor and its proof.
@@ -228,7 +229,9 @@ func (s *Server) takeBackClaim(ctx context.Context, r returned) error {
 		if err != nil {
 			return err
 		}
-		if a.Object != claim.ID || a.Verdict == vocab.Accepted && a.Agreement.Digest != claim.Digest {
+		if fits, err := s.fits(ctx, claim.ID, content, a.Answer, a.Content); err != nil {
+			return err
+		} else if !fits || a.Verdict == vocab.Accepted && a.Agreement.Digest != claim.Digest {
 			return refuse(http.StatusUnprocessableEntity, "return.answer", vocab.ProofInvalid, "the answer is to another claim")
 		}
 		answer := s.ledgerAnswer(ctx, a, r.peer, r.Answer.Raw())
@@ -240,13 +243,31 @@ func (s *Server) takeBackClaim(ctx context.Context, r returned) error {
 	if known, err := s.ledger.Claim(ctx, claim.ID); err == nil && known.LineCount > 0 {
 		back.Offer.Lines = nil // it is on record with its lines
 	} else if claim.Paged() {
+		r.turn.shut() // the peer takes as long as it likes
 		if back.Offer.Lines, err = s.linesBack(ctx, r.peer, claim, r.ours); err != nil {
+			return err
+		}
+		if err := r.turn.open(ctx); err != nil {
 			return err
 		}
 	} else {
 		back.Offer.Lines = ledgerLines(claim.Lines)
 	}
 	return s.ledger.AdoptClaim(ctx, back)
+}
+
+// fits tells whether an answer is to a returned document of this content. If another content of it is on record, the
+// ledger finds that out, whatever the answer is to: its maker has signed two.
+func (s *Server) fits(ctx context.Context, id, content string, a vocab.Answer, answered string) (bool, error) {
+	if a.Object != id || answered == content {
+		return a.Object == id, nil
+	}
+	var known string
+	err := s.pool.QueryRow(ctx, `select content from document where id = $1`, id).Scan(&known)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return known != content, err
 }
 
 // ownOffer is an offer of ours as the ledger takes it back.
@@ -283,7 +304,9 @@ func (s *Server) takeBackPayment(ctx context.Context, r returned) error {
 	if err != nil {
 		return err
 	}
-	if a.Object != y.ID || a.Verdict == vocab.Accepted && a.AssetCode != s.inst.Currency {
+	if fits, err := s.fits(ctx, y.ID, content, a.Answer, a.Content); err != nil {
+		return err
+	} else if !fits || a.Verdict == vocab.Accepted && a.AssetCode != s.inst.Currency {
 		return refuse(http.StatusUnprocessableEntity, "return.answer", vocab.ProofInvalid, "the answer is to another payment")
 	}
 	back.Received, back.Answer = &a.Received, r.Answer.Raw()

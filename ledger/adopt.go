@@ -165,14 +165,12 @@ func (l *Ledger) adopt(ctx context.Context, host string, decide func(tx *Tx, w *
 		if err != nil {
 			return err
 		}
+		if err := tx.pairHeld(ctx, host); err != nil {
+			return err
+		}
 		p, err := tx.peer(ctx, host)
 		if err != nil {
 			return err
-		}
-		for _, key := range []string{"claims of ", "claims for ", paymentsWith} {
-			if err := tx.lockID(ctx, key+host); err != nil {
-				return err
-			}
 		}
 		w := &decided{Tx: tx, step: "adopt", peer: p, open: open}
 		d, err := decide(tx, w)

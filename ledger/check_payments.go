@@ -70,6 +70,11 @@ var paymentInvariants = []invariant{
 		from write_off o left join (select write_off, sum(amount) as sum, sum(lost) as lost, string_agg('write_off_line ' || id, ', ' order by id) as names
 		  from write_off_line group by write_off) a on a.write_off = o.id where (o.amount, o.lost) is distinct from (a.sum, a.lost)
 		union all
+		select format('write_off %s: its lines aren''t those that were proposed (%s)', o.id, a.names) from write_off o
+		join (select write_off, encode(sha256(convert_to(string_agg(format(E'%s %s %s\n', line, amount, lost), '' order by line), 'UTF8')), 'hex') as digest,
+		    string_agg('write_off_line ' || id, ', ' order by id) as names
+		  from write_off_line group by write_off) a on a.write_off = o.id where a.digest <> o.proposed_lines
+		union all
 		select format('write_off %s (%s): who proposed or decided it isn''t in the peer''s history', o.id, o.state) from write_off o
 		where (select count(*) from peer_event e where e.write_off = o.id and e.peer = o.peer
 		    and (e.kind, e.operator) in (('write-off-proposed', o.proposed_by), ('write-off-' || o.state, coalesce(o.decided_by, o.proposed_by))))

@@ -35,7 +35,7 @@ func (l *Ledger) ClaimAnswered(ctx context.Context, a ClaimAnswer) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.lockID(ctx, "claims for "+a.Host); err != nil {
+	if err := tx.lockID(ctx, claimsFor+a.Host); err != nil {
 		return err
 	}
 	p, err := tx.peerKnown(ctx, a.Host) // behind the lock: a hold may just have ended

@@ -45,7 +45,7 @@ func (l *Ledger) ReceiveClaim(ctx context.Context, o ClaimOffer) error {
 		return err
 	}
 	// One claim of a peer at a time: same ids and supersedings can't pass each other, and none passes a freeze.
-	if err := tx.lockID(ctx, "claims of "+o.Host); err != nil {
+	if err := tx.lockID(ctx, claimsOf+o.Host); err != nil {
 		return err
 	}
 	p, err := tx.peer(ctx, o.Host)

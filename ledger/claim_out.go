@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,12 +14,16 @@ import (
 )
 
 // Bodies we send stay under 64 kB (protocol §11), so a line must fit into one with room to spare: the things
-// of a payee who has more go into lines of further claims of the same month.
+// of a payee who has more go into lines of further claims of the same month. So do lines beyond what a claim
+// may have. Nobody takes more than this (protocol §8).
 const (
-	maxLineThings = 100
-	maxLineBytes  = 40_000
-	maxClaimLines = 1_000_000
+	MaxLineThings = 100       // of a line
+	MaxLineBytes  = 40_000    // of a line's JCS
+	MaxClaimLines = 1_000_000 // of a claim
 )
+
+// MaxLinesBytes is how many bytes so many lines of a claim have at most in all.
+func MaxLinesBytes(lines int) int { return 16_000_000 + 1_000*lines }
 
 // given is what a settled month's givers gave a thing.
 type given struct {
@@ -63,7 +68,7 @@ func draftPeer(peer int64, payees [][]given) (claims []draft, err error) {
 	for _, mine := range payees {
 		at := 0
 		for line := range payeeLines(mine) {
-			for at < len(open) && len(open[at].lines) == maxClaimLines {
+			for at < len(open) && !open[at].takes(line) {
 				at++
 			}
 			if at == len(open) {
@@ -84,14 +89,22 @@ func draftPeer(peer int64, payees [][]given) (claims []draft, err error) {
 // drafting is a draft that still gets lines. Each is written as JSON once, for the digest and to be stored.
 type drafting struct {
 	draft
-	told *linesDigest
+	told  *linesDigest
+	bytes int
 }
 
 func newDrafting(peer int64) *drafting {
 	return &drafting{draft: draft{peer: peer}, told: newLinesDigest()}
 }
 
+// takes tells whether a claim has room for one more line.
+func (d *drafting) takes(line Line) bool {
+	n := len(d.lines) + 1
+	return n <= MaxClaimLines && d.bytes+lineBytes(line) <= MaxLinesBytes(n)
+}
+
 func (d *drafting) add(line Line) error {
+	d.bytes += lineBytes(line)
 	things, err := d.told.add(line)
 	d.lines = append(d.lines, ClaimLine{Payee: line.Payee, Amount: line.Amount, Things: things})
 	d.amount += line.Amount
@@ -136,7 +149,7 @@ func (tx *Tx) offerClaims(ctx context.Context, period string, part int32, drafts
 	for _, p := range creditors {
 		if p.Back && !p.Held {
 			release = append(release, Peer{ID: p.ID, Host: p.Host})
-			err = errors.Join(err, tx.lockID(ctx, "claims for "+p.Host)) // before any account
+			err = errors.Join(err, tx.lockID(ctx, claimsFor+p.Host)) // before any account
 		}
 	}
 	if err == nil {
@@ -214,8 +227,8 @@ func pieces(things []given) (all [][]given) {
 	size := 0
 	for _, g := range things {
 		bytes, last := thingBytes(g.object), len(all)-1
-		if last < 0 || size+bytes > maxLineBytes || len(all[last]) == maxLineThings {
-			all, size, last = append(all, nil), 0, last+1
+		if last < 0 || size+bytes > MaxLineBytes || len(all[last]) == MaxLineThings {
+			all, size, last = append(all, nil), textBytes(g.payee), last+1
 		}
 		all[last] = append(all[last], g)
 		size += bytes
@@ -223,8 +236,18 @@ func pieces(things []given) (all [][]given) {
 	return all
 }
 
-// thingBytes is the most that a thing takes in a line's JSON.
-func thingBytes(object string) int { return 80 + len(object) }
+// thingBytes is the most that a thing takes in a line's JCS, and textBytes what is beside things.
+func thingBytes(object string) int { return textBytes(object) }
+
+func textBytes(address string) int { return 80 + len(address) + strings.Count(address, `"`) }
+
+func lineBytes(l Line) int {
+	n := textBytes(l.Payee)
+	for _, t := range l.Things {
+		n += thingBytes(t.Object)
+	}
+	return n
+}
 
 func lineOf(things []given) Line {
 	line := Line{Payee: things[0].payee, Things: make([]LineThing, len(things))}

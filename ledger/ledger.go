@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fedflattr/flattrd/ledger/journal"
@@ -215,6 +216,16 @@ const MaxTries = 8
 // GaveWay tells whether a use case failed only because it met another, which PostgreSQL resolves by aborting one
 // side. Nothing was changed, and the same call may succeed now.
 func GaveWay(err error) bool { return journal.GaveWay(err) }
+
+// Waited tells whether a use case failed because another holds what it needs for longer than anybody waits: nothing was
+// changed, and the same call may succeed later.
+func Waited(err error) bool {
+	refusal := new(pgconn.PgError)
+	return errors.As(err, &refusal) && refusal.Code == lockNotAvailable
+}
+
+// lockNotAvailable is PostgreSQL's code for it: the connection's lock_timeout is over.
+const lockNotAvailable = "55P03"
 
 // queryer is what reads need: a pool or a transaction.
 type queryer interface {

@@ -39,11 +39,11 @@ func (l *Ledger) netWith(ctx context.Context, host string) error {
 		if err != nil {
 			return err
 		}
-		p, err := tx.peerKnown(ctx, host)
-		if err != nil {
+		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
 			return err
 		}
-		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
+		p, err := tx.peerKnown(ctx, host)
+		if err != nil {
 			return err
 		}
 		ours, err := tx.openClaims(ctx, p, "out")

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -93,6 +94,9 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
+		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
+			return err
+		}
 		p, err := row[Peer](tx.Query(ctx, `select `+peerColumns+` from peer where host = $1 for no key update`, host))
 		if err != nil {
 			return err
@@ -101,9 +105,6 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 			return refused("host", "key-held")
 		}
 		if err := tx.bankFirst(ctx, "host"); err != nil {
-			return err
-		}
-		if err := tx.lockID(ctx, paymentsWith+host); err != nil {
 			return err
 		}
 		claims, err := tx.openClaims(ctx, p, "out")
@@ -133,9 +134,13 @@ func (l *Ledger) PreparePayment(ctx context.Context, operator int64, host string
 	return y, err
 }
 
-// paymentsWith is the lock under which what is open of claims with a peer is read and allocated: both instances'
-// nettings and payments would otherwise meet.
-const paymentsWith = "payments with "
+// The locks of a pair, each with the peer's host behind it, and taken in this order: the peer's claims, ours, and what
+// is open of either, which is read and allocated by both instances' nettings and payments.
+const (
+	claimsOf     = "claims of "
+	claimsFor    = "claims for "
+	paymentsWith = "payments with "
+)
 
 // openClaims reads and locks the binding claims of one direction of which something is open, oldest first. What was
 // written off isn't asked for by netting: it is no longer in the books.
@@ -179,8 +184,7 @@ func (l *Ledger) changePayment(ctx context.Context, operator, id int64, directio
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
-		y, err := row[Payment](tx.Query(ctx, paymentQuery+`
-			where y.id = $1 and y.direction = $2 and y.method <> 'netting' for no key update of y`, id, direction))
+		y, err := tx.lockedPayment(ctx, id, direction)
 		if err != nil {
 			return err
 		}
@@ -205,6 +209,23 @@ func (l *Ledger) changePayment(ctx context.Context, operator, id int64, directio
 		}
 		return w.post(ctx, d)
 	})
+}
+
+// lockedPayment reads a payment by bank, behind the lock of what is open with its peer, and locks it.
+func (tx *Tx) lockedPayment(ctx context.Context, id int64, direction string) (y Payment, err error) {
+	var host string
+	err = tx.QueryRow(ctx, `select p.host from payment y join peer p on p.id = y.peer where y.id = $1`, id).Scan(&host)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return y, ErrNotFound
+	}
+	if err != nil {
+		return y, err
+	}
+	if err := tx.lockID(ctx, paymentsWith+host); err != nil {
+		return y, err
+	}
+	return row[Payment](tx.Query(ctx, paymentQuery+`
+		where y.id = $1 and y.direction = $2 and y.method <> 'netting' for no key update of y`, id, direction))
 }
 
 // decided is a payment as package pair decides about it, without allocations.

@@ -45,7 +45,7 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range []string{"claims of ", paymentsWith} {
+	for _, key := range []string{claimsOf, paymentsWith} {
 		if err := tx.lockID(ctx, key+n.Host); err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (l *Ledger) ReceivePayment(ctx context.Context, n PaymentNotice) error {
 	if err != nil {
 		return err
 	}
-	d := pair.TakeNotice(p.decided(tx.at), known, claims, n.decided(l.inst.BaseURL))
+	d := pair.TakeNotice(p.decided(tx.at), l.inst.Host, known, claims, n.decided(l.inst.BaseURL))
 	conflict, err := result(d)
 	w := &decided{Tx: tx, step: "payment", peer: p, open: open, paidAt: &n.PaidAt}
 	if err == nil {

@@ -152,10 +152,12 @@ func (l *Ledger) changePeer(ctx context.Context, operator int64, host string, f 
 
 // freeze stops a peer's claims; the first reason stays.
 func (tx *Tx) freeze(ctx context.Context, peer int64, reason string) error {
-	tx.event("peer.frozen", "peer", peer, "reason", reason)
-	_, err := tx.Exec(ctx, `
+	frozen, err := tx.Exec(ctx, `
 		with frozen as (update peer set frozen_at = $2, frozen_reason = $3 where id = $1 and frozen_at is null returning id)
 		insert into peer_event (peer, kind, note, created_at) select id, 'frozen', $3, $2 from frozen`, peer, tx.at, reason)
+	if err == nil && frozen.RowsAffected() > 0 {
+		tx.event("peer.frozen", "peer", peer, "reason", reason)
+	}
 	return err
 }
 

@@ -35,6 +35,9 @@ func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host, note str
 		if err := tx.operator(ctx, operator); err != nil {
 			return err
 		}
+		if err := tx.pairHeld(ctx, host); err != nil {
+			return err
+		}
 		p, err := tx.peerKnown(ctx, host)
 		if err != nil {
 			return err
@@ -53,13 +56,11 @@ func (l *Ledger) ReleasePeer(ctx context.Context, operator int64, host, note str
 	})
 }
 
-// release offers what waited for the end of a hold, and counts it.
+// release offers what waited for the end of a hold, and counts it. Who calls it holds the lock of our claims for the
+// peer, and has no older snapshot.
 func (tx *Tx) release(ctx context.Context, p Peer) (int, error) {
 	open, err := tx.openMonth(ctx)
 	if err != nil {
-		return 0, err
-	}
-	if err := tx.lockID(ctx, "claims for "+p.Host); err != nil {
 		return 0, err
 	}
 	found, err := rows[Claim](tx.Query(ctx, claimQuery+`

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,7 +42,7 @@ func (l *Ledger) State(ctx context.Context, host, id, inReplyTo string, sign fun
 	}
 	// What is on record is read after the number is taken, so that who has a higher number knows as much.
 	return l.repeatable(ctx, func(tx *Tx) error {
-		if s.Reading, err = tx.reading(ctx, s.Peer); err != nil {
+		if s.Reading, err = tx.reading(ctx, s.Peer, false); err != nil {
 			return err
 		}
 		return sign(s)
@@ -75,8 +76,11 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 	if theirs.Sequence < 1 || theirs.Sequence > maxSequence || theirs.Seen < 0 || theirs.Seen > maxSequence {
 		return h, &ClaimFault{Code: "malformed", Detail: "sequence numbers"}
 	}
-	err = l.repeatable(ctx, func(tx *Tx) error {
+	err = l.tx(ctx, func(tx *Tx) error {
 		h = Heard{}
+		if err := tx.pairHeld(ctx, host); err != nil {
+			return err
+		}
 		p, err := tx.peer(ctx, host)
 		if err != nil {
 			return err
@@ -85,7 +89,10 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 		if err != nil {
 			return err
 		}
-		ours, err := tx.reading(ctx, p)
+		if err := tx.heardOften(ctx, p, theirs); err != nil {
+			return err
+		}
+		ours, err := tx.reading(ctx, p, true)
 		if err != nil {
 			return err
 		}
@@ -103,6 +110,53 @@ func (l *Ledger) ReceiveStatement(ctx context.Context, host string, theirs pair.
 		return err
 	})
 	return h, err
+}
+
+// pairHeld takes all locks under which claims and payments with a host change. A snapshot would be older than the
+// locks: behind them, what several statements read is of one moment, and of the latest.
+func (tx *Tx) pairHeld(ctx context.Context, host string) error {
+	if _, err := tx.openMonth(ctx); err != nil {
+		return err
+	}
+	for _, key := range []string{claimsOf, claimsFor, paymentsWith} {
+		if err := tx.lockID(ctx, key+host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A peer's statements cost us a comparison each, an answer, and what it says that it lacks. One in a minute is taken,
+// and a few at once after a while: an instance asks when it starts, and again when what it had lost has come.
+const (
+	statementEvery   = time.Minute
+	statementsAtOnce = 10
+)
+
+// TooSoon says that a peer's statement isn't taken yet.
+type TooSoon struct{ Again time.Duration }
+
+func (e *TooSoon) Error() string {
+	return fmt.Sprintf("one statement in %v is taken; ask again in %v", statementEvery, e.Again)
+}
+
+// heardOften holds a peer to its statements' number; *TooSoon. The first answer to our last question isn't counted.
+func (tx *Tx) heardOften(ctx context.Context, p Peer, theirs pair.Statement) error {
+	answered, err := tx.Exec(ctx, `
+		update standing set answered = asked where peer = $1 and asked <> '' and asked = $2 and answered <> asked`, p.ID, theirs.InReplyTo)
+	if err != nil || answered.RowsAffected() > 0 {
+		return err
+	}
+	var busy time.Time // each statement takes a minute, and so many minutes may be owed
+	if err := tx.QueryRow(ctx, `
+		update standing set busy_until = greatest(coalesce(busy_until, $2), $2) + $3::interval where peer = $1 returning busy_until`,
+		p.ID, tx.at, statementEvery).Scan(&busy); err != nil {
+		return err
+	}
+	if late := busy.Sub(tx.at) - statementsAtOnce*statementEvery; late > 0 {
+		return &TooSoon{Again: late}
+	}
+	return nil
 }
 
 // repeatable is tx on one snapshot, so that records and balance are of one moment.

@@ -1,8 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +21,7 @@ type WriteOff struct {
 	Peer       int64
 	Host       string
 	Proposed   string // the amount as it was proposed, digits of micro-units: all that was open then
+	Lines      string // SHA-256 of the lines as they were proposed
 	Amount     *int64 // micro-units, once it is confirmed: the same
 	Lost       *int64 // of Amount, what this instance had advanced; the rest is lost to the payees
 	Reason     string
@@ -38,7 +43,7 @@ func (o WriteOff) Sum() int64 {
 }
 
 const writeOffQuery = `
-	select o.id, o.peer, p.host, o.proposed, o.amount, o.lost, o.reason, o.state, o.proposed_by, m.name as proposer, o.created_at,
+	select o.id, o.peer, p.host, o.proposed, o.proposed_lines as lines, o.amount, o.lost, o.reason, o.state, o.proposed_by, m.name as proposer, o.created_at,
 	  d.name as decider, o.decided_at
 	from write_off o join peer p on p.id = o.peer join member m on m.id = o.proposed_by left join member d on d.id = o.decided_by`
 
@@ -57,7 +62,7 @@ func (l *Ledger) ProposeWriteOff(ctx context.Context, operator int64, host, reas
 	}
 	var o WriteOff
 	err = l.changePeer(ctx, operator, host, func(tx *Tx, p Peer, _ string) error {
-		_, amount, _, err := tx.writable(ctx, p.ID)
+		lines, amount, _, err := tx.writable(ctx, p.ID)
 		if err != nil {
 			return err
 		}
@@ -66,9 +71,9 @@ func (l *Ledger) ProposeWriteOff(ctx context.Context, operator int64, host, reas
 		}
 		var id int64
 		err = tx.QueryRow(ctx, `
-			insert into write_off (peer, proposed, reason, state, proposed_by, created_at)
-			values ($1, $2, $3, 'proposed', $4, $5) on conflict do nothing returning id`,
-			p.ID, strconv.FormatInt(amount, 10), reason, operator, tx.at).Scan(&id)
+			insert into write_off (peer, proposed, proposed_lines, reason, state, proposed_by, created_at)
+			values ($1, $2, $3, $4, 'proposed', $5, $6) on conflict do nothing returning id`,
+			p.ID, strconv.FormatInt(amount, 10), writtenDigest(lines), reason, operator, tx.at).Scan(&id)
 		if err == pgx.ErrNoRows {
 			return refused("host", "proposed-already")
 		}
@@ -86,6 +91,16 @@ func (l *Ledger) ProposeWriteOff(ctx context.Context, operator int64, host, reas
 
 // writtenLine is what is given up of a line.
 type writtenLine struct{ Line, Member, Amount, Lost int64 }
+
+// writtenDigest is what a proposal keeps of its lines: the second operator confirms these, and not others of the same sum.
+func writtenDigest(lines []writtenLine) string {
+	slices.SortFunc(lines, func(a, b writtenLine) int { return cmp.Compare(a.Line, b.Line) })
+	h := sha256.New()
+	for _, l := range lines {
+		fmt.Fprintf(h, "%d %d %d\n", l.Line, l.Amount, l.Lost)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 // writable is what is open of a peer's claims and not written off yet, line by line. It can't be known while a
 // payment is announced: what it pays is somebody's. FieldError "host": in-flight.
@@ -118,7 +133,7 @@ func (tx *Tx) writable(ctx context.Context, peer int64) (all []writtenLine, amou
 // ConfirmWriteOff is the second operator's word: what the peer owes leaves the books, as this instance's loss where it
 // had advanced it, else as the payees'. By its own books the peer goes on owing it, and what it pays later comes to
 // this instance's loss and to the payees. Its advance limit is set to zero. Again is fine. FieldError "operator": same
-// (who proposed can't confirm); "host": changed (what is owed isn't what was proposed any more), in-flight.
+// (who proposed can't confirm); "host": changed (what is owed, or who loses it, isn't what was proposed any more), in-flight.
 // ErrConflict: withdrawn.
 func (l *Ledger) ConfirmWriteOff(ctx context.Context, operator, id int64) error {
 	return l.decideWriteOff(ctx, operator, id, "confirmed", func(tx *Tx, o WriteOff, p Peer, open string) error {
@@ -129,7 +144,7 @@ func (l *Ledger) ConfirmWriteOff(ctx context.Context, operator, id int64) error 
 		if err != nil {
 			return err
 		}
-		if amount != o.Sum() {
+		if amount != o.Sum() || writtenDigest(lines) != o.Lines { // other payees lose, or this instance instead of them
 			return refused("host", "changed")
 		}
 		if _, err := tx.Exec(ctx, `

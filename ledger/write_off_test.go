@@ -115,8 +115,8 @@ func TestWriteOffRefusals(t *testing.T) {
 	if _, err := l.Pool.Exec(ctx, `update write_off set decided_by = proposed_by where id = $1`, off.ID); err == nil {
 		t.Error("the database lets a decided write-off change")
 	}
-	if _, err := l.Pool.Exec(ctx, `insert into write_off (peer, proposed, amount, lost, reason, state, proposed_by, created_at, decided_by, decided_at)
-		select peer, '1', 1, 0, 'x', 'confirmed', proposed_by, created_at, proposed_by, created_at from write_off limit 1`); err == nil || !strings.Contains(err.Error(), "two_operators") {
+	if _, err := l.Pool.Exec(ctx, `insert into write_off (peer, proposed, proposed_lines, amount, lost, reason, state, proposed_by, created_at, decided_by, decided_at)
+		select peer, '1', proposed_lines, 1, 0, 'x', 'confirmed', proposed_by, created_at, proposed_by, created_at from write_off limit 1`); err == nil || !strings.Contains(err.Error(), "two_operators") {
 		t.Errorf("one operator alone: %v", err)
 	}
 }

@@ -57,6 +57,7 @@ create table offer_page (
   offer text not null references offer_waiting (id) on delete cascade,
   start bigint not null check (start >= 0),
   lines int not null check (lines > 0),
+  bytes bigint not null check (bytes > 0), -- of the lines' JCS
   content text not null,
   primary key (offer, start)
 );

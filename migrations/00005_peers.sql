@@ -81,6 +81,7 @@ create table write_off (
   id bigint generated always as identity primary key,
   peer bigint not null references peer (id),
   proposed text not null check (proposed ~ '^[1-9][0-9]*$'), -- micro-units: what it was then, which moves nothing
+  proposed_lines text not null check (proposed_lines ~ '^[0-9a-f]{64}$'), -- SHA-256 of its lines, of each "line amount lost"
   amount bigint check (amount > 0),
   lost bigint check (lost between 0 and amount),
   reason text not null check (reason <> ''),
@@ -102,8 +103,8 @@ create trigger write_off_emptied before truncate on write_off
   for each statement execute function refuse_change();
 -- What was decided stays, and so does what was proposed.
 create trigger write_off_decided before update on write_off for each row
-  when (old.state <> 'proposed' or (new.id, new.peer, new.proposed, new.reason, new.proposed_by, new.created_at)
-    is distinct from (old.id, old.peer, old.proposed, old.reason, old.proposed_by, old.created_at))
+  when (old.state <> 'proposed' or (new.id, new.peer, new.proposed, new.proposed_lines, new.reason, new.proposed_by, new.created_at)
+    is distinct from (old.id, old.peer, old.proposed, old.proposed_lines, old.reason, old.proposed_by, old.created_at))
   execute function refuse_change();
 
 -- owner: ledger

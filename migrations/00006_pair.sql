@@ -10,6 +10,8 @@ create table standing (
   sent bigint not null default 0 check (sent >= 0),       -- our last sequence number
   seen bigint not null default 0 check (seen >= 0),       -- the peer's highest
   asked text not null default '',                         -- our last statement since we started
+  answered text not null default '',                      -- the last of these that the peer has answered
+  busy_until timestamptz,                                 -- each statement of the peer's takes a minute of its time
   told_at timestamptz,                                    -- when we last made a statement
   heard_at timestamptz,                                   -- when the peer's last one came
   agreed_at timestamptz,                                  -- when both last had the same records

@@ -14,6 +14,7 @@ var (
 	errTooMany = errors.New("too many requests")
 	errForeign = errors.New("sent from another site")
 	errMethod  = errors.New("method not allowed")
+	errBusy    = errors.New("what is needed is held by somebody else")
 )
 
 // errorPages says how each sentinel is shown: error.<key>.title and error.<key>.text.
@@ -33,6 +34,7 @@ var errorPages = []struct {
 	{errForeign, http.StatusForbidden, "foreign"},
 	{errMethod, http.StatusMethodNotAllowed, "notfound"},
 	{ErrUnreachable, http.StatusBadGateway, "unreachable"},
+	{errBusy, http.StatusServiceUnavailable, "busy"},
 }
 
 // errorPage is what the template shows.
@@ -47,6 +49,10 @@ type errorPage struct {
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, v visit, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // nobody is there to read it
+	}
+	if ledger.Waited(err) {
+		s.log.WarnContext(r.Context(), "page waited", "method", r.Method, "path", r.URL.Path, "error", err)
+		err = errBusy
 	}
 	p := pageOf(err)
 	if p.Status == http.StatusInternalServerError {

@@ -188,6 +188,24 @@ func TestOperatorsFiles(t *testing.T) {
 		t.Errorf("%v", sums)
 	}
 	b.get("/admin/months/2026-11.json").file("flattr-instance-2026-11.json", "application/json")
+	s.moneyMoves()
+	all, err := s.a.Payments(t.Context())
+	for _, y := range all {
+		if err == nil && y.State == "ordered" {
+			err = s.a.PaymentSent(t.Context(), s.a.Op.ID, y.ID)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"netting", "bank"} { // in the end as it was
+		if _, err := s.a.Pool.Exec(t.Context(), `update payment set method = $1 where direction = 'out'`, method); err != nil {
+			t.Fatal(err)
+		}
+		if tagged := strings.Contains(b.get("/admin/months/2026-11").Body, `<span class="tag">netting</span>`); tagged != (method == "netting") {
+			t.Errorf("a payment by %s is tagged as netting: %v", method, tagged)
+		}
+	}
 	for _, none := range []string{"/admin/months/2020-01", "/admin/months/2020-01.csv", "/admin/months/2026-11.csv?format=classic"} {
 		b.get(none).wants(404, strings.Split(none, "?")[0])
 	}

@@ -176,6 +176,16 @@ func (c *cluster) read(ctx context.Context, name string) (*pgx.Conn, error) {
 // peer wait for each other, and each holds one meanwhile.
 const connections = 24
 
+// What a transaction of the pool waits for at most, and how long one may be idle: if a transaction hangs, its locks would
+// hold up all others for ever. Requests are answered within a minute. A settlement, which holds the accounts for as
+// long as it publishes, and migrations have sessions of their own.
+const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '60s'`
+
+func bounded(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, bounds)
+	return err
+}
+
 // pool opens a database, creating it if it doesn't exist and name isn't empty, and migrates it.
 func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) {
 	dsn := c.admin
@@ -195,6 +205,7 @@ func (c *cluster) pool(ctx context.Context, name string) (*pgxpool.Pool, error) 
 	if !strings.Contains(dsn, "pool_max_conns") {
 		config.MaxConns = connections
 	}
+	config.AfterConnect = bounded
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

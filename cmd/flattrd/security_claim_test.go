@@ -125,7 +125,7 @@ func TestL2Conflict(t *testing.T) {
 
 	t.Run("another amount", func(t *testing.T) {
 		other := h.claim(t, s.subject, period, 1, line(s.subject, "op", s.thing, 1_000_001))
-		got := s.refuses(t, h.offer(t, s.subject, other), http.StatusConflict, "inbox.conflict")
+		got := s.refuses(t, h.offer(t, s.subject, other), http.StatusConflict, "inbox.conflict", "peer.frozen")
 		if detail := got.problem("detail"); !strings.Contains(detail, digest) {
 			t.Errorf("the answer doesn't say the stored digest: %q", detail)
 		}
@@ -256,7 +256,7 @@ func (h home) plainPayment(t *testing.T, s *subject, amount int64, claim string)
 
 func (h home) plainReceipt(t *testing.T, s *subject, amount int64) []byte {
 	t.Helper()
-	return must[[]byte](t)(vocab.RenderPaymentAnswer(vocab.PaymentAnswer{Received: amount, AssetCode: "EUR",
+	return must[[]byte](t)(vocab.RenderPaymentAnswer(vocab.PaymentAnswer{Content: "sha-256:" + strings.Repeat("0", 64), Received: amount, AssetCode: "EUR",
 		Answer: vocab.Answer{ID: originOf(h.id) + "/receipts/1", Actor: h.id, Object: s.base + "/payments/1",
 			Verdict: vocab.Accepted, Published: s.now(), To: []string{s.base + "/actor"}}}))
 }

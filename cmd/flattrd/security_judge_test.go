@@ -159,17 +159,17 @@ func column[T any](t *testing.T, s *subject, sql string, args ...any) []T {
 	return all
 }
 
-// refuses sends a request and asserts its refusal: the status, exactly one event, and nothing changed.
-func (s *subject) refuses(t *testing.T, r *http.Request, status int, code string) reply {
+// refuses sends a request and asserts its refusal: the status, exactly one event, behind those of what follows from it, and
+// nothing changed.
+func (s *subject) refuses(t *testing.T, r *http.Request, status int, code string, follows ...string) reply {
 	t.Helper()
 	before, mark := s.state(t), s.mark(t)
 	got := s.send(t, r)
 	if got.status != status {
 		t.Errorf("status %d, want %d: %s", got.status, status, got.body)
 	}
-	codes := slices.DeleteFunc(s.refusals(t, mark), func(c string) bool { return c == "peer.frozen" }) // what follows for the peer
-	if !slices.Equal(codes, []string{code}) {
-		t.Errorf("events %v, want exactly one %s", codes, code)
+	if codes, want := s.refusals(t, mark), append(follows, code); !slices.Equal(codes, want) {
+		t.Errorf("events %v, want exactly %v", codes, want)
 	}
 	if after := s.state(t); after != before {
 		t.Errorf("something changed:\n%s\nwas\n%s", after, before)

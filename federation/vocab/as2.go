@@ -162,6 +162,14 @@ func (d *draft) optText(name, text string) *draft {
 	return d
 }
 
+// content names what is answered, by its digest.
+func (d *draft) content(digest string) *draft {
+	if !digestGrammar.MatchString(digest) {
+		d.keep(&Fault{Code: CodeValue, Path: "/fl:content", Rule: "sha-256: and 64 hex digits"})
+	}
+	return d.set("fl:content", digest)
+}
+
 // amount sets a member to an amount in micro-units.
 func (d *draft) amount(name string, amount int64) *draft {
 	text, err := FormatAmount(amount)

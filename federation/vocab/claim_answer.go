@@ -15,6 +15,7 @@ type ClaimAnswer struct {
 	Agreement Agreement // with Accepted: same amounts, month, currency and digest as offered
 	Rejected  []RejectedLine
 	Digest    string // with Refused: the digest of the lines refused, or ""
+	Content   string // digest of the offer without its proof: two offers of the same lines may differ otherwise
 }
 
 // A RejectedLine is a line that the payees' side won't take, and why.
@@ -27,7 +28,7 @@ type RejectedLine struct {
 // ParseClaimAnswer reads an Accept or Reject of a claim. Errors are *Fault.
 func ParseClaimAnswer(d Document) (ClaimAnswer, error) {
 	r := read(d, string(Accepted), string(Refused))
-	answer := ClaimAnswer{Answer: r.answer()}
+	answer := ClaimAnswer{Answer: r.answer(), Content: r.digest(TermContent)}
 	if r.err != nil {
 		return answer, r.err
 	}
@@ -79,7 +80,7 @@ func parseRejected(entry any) (RejectedLine, error) {
 // RenderClaimAnswer writes the answer to a claim, without proof. A Reject takes line
 // reasons only: a fault of the claim itself is no answer but an HTTP error.
 func RenderClaimAnswer(a ClaimAnswer) ([]byte, error) {
-	d := a.Answer.draft()
+	d := a.Answer.draft().content(a.Content)
 	switch a.Verdict {
 	case Accepted:
 		agreement, err := a.Agreement.members()

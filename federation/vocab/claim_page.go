@@ -8,6 +8,9 @@ import (
 	"github.com/go-fed/activity/streams"
 )
 
+// MaxLinesPage is the largest page of lines that is taken, in bytes: as large as what we send.
+const MaxLinesPage = MaxSent
+
 // A LinesPage is a page of the lines of a claim that has too many to carry in itself (protocol §8). Its
 // id is PageID of the place where it starts; pages may be cut anywhere, as long as a body stays small.
 type LinesPage struct {
@@ -55,6 +58,9 @@ func RenderLinesPage(p LinesPage) ([]byte, error) {
 // one ends. That the pages fit together, and to the claim's digest, is the receiver's to check. Errors are
 // *Fault.
 func ParseLinesPage(d Document) (LinesPage, error) {
+	if len(d.Raw()) > MaxLinesPage {
+		return LinesPage{}, &Fault{Code: CodeSize, Rule: fmt.Sprintf("at most %d bytes in a page of lines", MaxLinesPage)}
+	}
 	r := read(d, "OrderedCollectionPage")
 	id, part := r.ref("id"), r.ref("partOf")
 	p := LinesPage{Total: r.count("totalItems", MaxLines)}

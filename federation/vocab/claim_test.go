@@ -146,7 +146,7 @@ func TestClaimAnswersNameTheRule(t *testing.T) {
 	t.Parallel()
 	final := aClaim(t).Agreement
 	final.ID, final.Payto = "https://b.example/agreements/5", "payto://iban/DE75512108001245126199"
-	accept := ClaimAnswer{Answer: Answer{ID: "https://b.example/answers/4", Actor: homeB, Verdict: Accepted, Object: claim1}, Agreement: final}
+	accept := ClaimAnswer{Answer: Answer{ID: "https://b.example/answers/4", Actor: homeB, Verdict: Accepted, Object: claim1}, Agreement: final, Content: someContent}
 	for name, change := range map[string]func(*ClaimAnswer){
 		"held":               func(a *ClaimAnswer) { a.Verdict = Held },
 		"no verdict":         func(a *ClaimAnswer) { a.Verdict = "" },
@@ -158,6 +158,7 @@ func TestClaimAnswersNameTheRule(t *testing.T) {
 		"no digest":          func(a *ClaimAnswer) { a.Agreement.Digest = "" },
 		"no payto link":      func(a *ClaimAnswer) { a.Agreement.Payto = "javascript:alert(1)" },
 		"payto with a space": func(a *ClaimAnswer) { a.Agreement.Payto = "payto://iban/DE75 512" },
+		"to no content":      func(a *ClaimAnswer) { a.Content = "" },
 		"rejects nothing":    func(a *ClaimAnswer) { a.Verdict = Refused },
 	} {
 		answer := accept
@@ -216,17 +217,32 @@ func TestClaimsHaveLimits(t *testing.T) {
 			t.Errorf("%d lines: rendered with %v", n, err)
 		}
 	}
-	claim := aClaim(t)
-	claim.Lines = claim.Lines[:1]
-	for i := range 1200 {
-		claim.Lines[0].Things = append(claim.Lines[0].Things, LineThing{Object: fmt.Sprintf("%s%04d", button, i), Flattrs: 1})
+	for name, c := range map[string]struct {
+		things, length int
+		code           string
+	}{
+		"as many things as go": {MaxLineThings, 100, ""},
+		"a thing more":         {MaxLineThings + 1, 100, CodeValue},
+		"as many bytes as go":  {20, 1960, ""},
+		"a long thing more":    {21, 1960, CodeSize},
+	} {
+		claim := aClaim(t)
+		claim.Lines = []Line{{Payee: "https://b.example/users/bob", Amount: 1}}
+		for i := range c.things {
+			object := fmt.Sprintf("%s/%03d/", button, i)
+			claim.Lines[0].Things = append(claim.Lines[0].Things, LineThing{Object: object + strings.Repeat("x", c.length-len(object)), Flattrs: 1})
+		}
+		canonical, err := RenderLines(claim.Lines)
+		if FaultCode(err) != c.code {
+			t.Errorf("%s: rendered with %v", name, err)
+		}
+		if n := claim.Lines[0].Bytes(); err == nil && n != int64(len(canonical)-2) {
+			t.Errorf("%s: %d bytes are said to be %d", name, len(canonical)-2, n)
+		}
 	}
-	claim, err := claim.Completed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if raw, err := RenderClaim(claim); FaultCode(err) != CodeSize {
-		t.Errorf("%d bytes: %v", len(raw), err)
+	line := Line{Payee: bob + `?"`, Split: "1", Amount: 12, Things: []LineThing{{Object: button + "?é&<", Flattrs: 10, Amount: new(int64)}, {Object: button + "?\"", Flattrs: 1}}}
+	if canonical, err := RenderLines([]Line{line}); err != nil || line.Bytes() != int64(len(canonical)-2) {
+		t.Errorf("%s: said to be %d bytes, %v", canonical, line.Bytes(), err)
 	}
 }
 

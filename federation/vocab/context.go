@@ -29,6 +29,7 @@ const (
 	TermLines          = NS + "lines"
 	TermLineCount      = NS + "lineCount"
 	TermDigest         = NS + "digest"
+	TermContent        = NS + "content"
 	TermSupersedes     = NS + "supersedes"
 	TermRefusal        = NS + "refusal"
 	TermRejected       = NS + "rejected"

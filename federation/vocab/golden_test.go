@@ -130,8 +130,12 @@ func aRefusal(t testing.TB) ClaimAnswer {
 		},
 		Rejected: []RejectedLine{{Payee: carol, Split: "https://b.example/splits/1", Reason: Deleted}},
 		Digest:   aClaim(t).Digest,
+		Content:  someContent,
 	}
 }
+
+// someContent is the digest of some offer or payment.
+const someContent = "sha-256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 func TestGoldenFlattr(t *testing.T) {
 	t.Parallel()
@@ -254,6 +258,7 @@ func TestGoldenClaimAnswers(t *testing.T) {
 			Published: noon, To: []string{homeA},
 		},
 		Agreement: final,
+		Content:   someContent,
 	}
 	roundTrip(t, "accept_claim", accept, RenderClaimAnswer, ParseClaimAnswer)
 	roundTrip(t, "reject_claim", aRefusal(t), RenderClaimAnswer, ParseClaimAnswer)
@@ -274,7 +279,7 @@ func TestGoldenPayment(t *testing.T) {
 	roundTrip(t, "create_payment", payment, RenderPayment, ParsePayment)
 	answer := PaymentAnswer{
 		Answer:   Answer{ID: "https://b.example/answers/6", Actor: homeB, Verdict: Accepted, Object: payment.ID, To: []string{homeA}},
-		Received: 500_000, AssetCode: "EUR",
+		Received: 500_000, AssetCode: "EUR", Content: someContent,
 	}
 	roundTrip(t, "accept_payment", answer, RenderPaymentAnswer, ParsePaymentAnswer)
 	answer.Verdict, answer.Reason, answer.Received, answer.AssetCode = Refused, NotReceived, 0, ""

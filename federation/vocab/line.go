@@ -6,16 +6,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gowebpki/jcs"
 )
 
-// MaxInlineLines is how many lines a claim carries in itself, or a page of its lines (protocol §8);
-// MaxLines is how many it has in all.
+// How much of lines is taken, and told (protocol §8).
 const (
-	MaxInlineLines = 200
-	MaxLines       = 1_000_000
+	MaxInlineLines = 200       // that a claim carries in itself, or a page of its lines
+	MaxLines       = 1_000_000 // of a claim in all
+	MaxLineThings  = 100       // of a line
+	MaxLineBytes   = 40_000    // of a line's JCS
 )
+
+// MaxLinesBytes is how many bytes so many lines of a claim have at most in all, in their JCS: who announces few lines
+// can't have much fetched.
+func MaxLinesBytes(lines int64) int64 { return 16_000_000 + 1_000*lines }
 
 // A Line is what one payee gets in a claim, in micro-units. There is at most one per
 // (payee, split version); lines of nothing are left out.
@@ -83,6 +90,26 @@ func LinesDigest(lines []Line) (string, error) {
 	}
 	return digest(canonical), nil
 }
+
+// Bytes is the length of a line's JCS.
+func (l Line) Bytes() (n int64) {
+	n = int64(len(`{"amount":"","payee":"","things":[]}`) + digits(l.Amount) + quoted(l.Payee) - 1)
+	if l.Split != "" {
+		n += int64(len(`"split":"",`) + quoted(l.Split))
+	}
+	for _, t := range l.Things {
+		n += int64(len(`{"flattrs":,"object":""},`) + digits(t.Flattrs) + quoted(t.Object))
+		if t.Amount != nil {
+			n += int64(len(`"amount":"",`) + digits(*t.Amount))
+		}
+	}
+	return n
+}
+
+func digits(n int64) int { return len(strconv.FormatInt(n, 10)) }
+
+// quoted is the length of a text in a JSON string; addresses have neither control characters nor backslashes.
+func quoted(s string) int { return len(s) + strings.Count(s, `"`) }
 
 // SumLines is the total of the lines in micro-units; a total beyond MaxAmount is a
 // *Fault with CodeTotal.
@@ -155,8 +182,13 @@ func (l Line) check() error {
 	if l.Amount <= 0 || l.Amount > MaxAmount {
 		return &Fault{Code: CodeAmount, Path: "/amount", Rule: "more than nothing"}
 	}
-	if len(l.Things) == 0 {
+	switch {
+	case len(l.Things) == 0:
 		return &Fault{Code: CodeMissing, Path: "/things", Rule: "at least one thing"}
+	case len(l.Things) > MaxLineThings:
+		return &Fault{Code: CodeValue, Path: "/things", Rule: fmt.Sprintf("at most %d things; more are for a further claim", MaxLineThings)}
+	case l.Bytes() > MaxLineBytes:
+		return &Fault{Code: CodeSize, Path: "/things", Rule: fmt.Sprintf("at most %d bytes in a line; more is for a further claim", MaxLineBytes)}
 	}
 	for i, thing := range l.Things {
 		path := fmt.Sprintf("/things/%d", i)

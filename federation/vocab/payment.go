@@ -179,6 +179,7 @@ func (p Payment) checkAllocations() error {
 // is valid only with a proof by that side's accounting key.
 type PaymentAnswer struct {
 	Answer           // Object is the id of the payment's Create; Refused has the Reason NotReceived
+	Content   string // digest of that Create without its proof
 	Received  int64  // micro-units, > 0; with Accepted
 	AssetCode string // ISO 4217; with Accepted
 }
@@ -186,7 +187,7 @@ type PaymentAnswer struct {
 // ParsePaymentAnswer reads an Accept or Reject of a payment. Errors are *Fault.
 func ParsePaymentAnswer(d Document) (PaymentAnswer, error) {
 	r := read(d, string(Accepted), string(Refused))
-	answer := PaymentAnswer{Answer: r.answer()}
+	answer := PaymentAnswer{Answer: r.answer(), Content: r.digest(TermContent)}
 	if answer.Verdict == Accepted {
 		answer.Received = r.amount(TermAmount)
 		answer.AssetCode = r.asset()
@@ -202,7 +203,7 @@ func RenderPaymentAnswer(a PaymentAnswer) ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	d := a.Answer.draft()
+	d := a.Answer.draft().content(a.Content)
 	if a.Verdict == Refused {
 		return d.set("fl:reason", string(a.Reason)).render(moneyContext)
 	}

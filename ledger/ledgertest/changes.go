@@ -66,6 +66,30 @@ func Changes(books map[string]Table) []Change {
 	return all
 }
 
+// Kinds are of each kind of change the first one. What a check sees of a change depends on the table, the field and the way it
+// is changed, and on the states of the row and which of its fields are empty; the next row of that kind differs in its
+// numbers only.
+// Kinds that were seen before, of another instance's books, are left out.
+func Kinds(all []Change, books map[string]Table, seen map[string]bool) (some []Change) {
+	for _, c := range all {
+		kind := c.Table + " " + c.What
+		for _, column := range books[c.Table].Columns {
+			v := c.Of[column.Name]
+			switch {
+			case column.Allowed != nil:
+				kind += fmt.Sprint(" ", v)
+			case column.nullable:
+				kind += fmt.Sprint(" ", v == nil)
+			}
+		}
+		if !seen[kind] {
+			seen[kind] = true
+			some = append(some, c)
+		}
+	}
+	return some
+}
+
 func (t Table) set(r Record, c Column, to string) Change {
 	return Change{Table: t.Name, What: c.Name + " := " + to, Rows: []string{t.named(r)}, Of: r,
 		SQL: fmt.Sprintf("update %s set %s = %s where %s", t.Name, c.Name, to, t.at(r))}

@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,7 @@ func (m *Months) keepersNotice(amount int64, method string) ledger.PaymentNotice
 }
 
 // nettings: b.example and c.example owe each other, and so do c.example and e.example: one netting is confirmed,
-// another is refused, and one of e.example's touches what c.example has ordered. What was left of the refused offer is
+// another is refused, and one of b.example's touches what is netted already. What was left of the refused offer is
 // accepted after that.
 func (m *Months) nettings() {
 	ctx := context.Background()
@@ -116,10 +117,27 @@ func (m *Months) nettings() {
 	m.net(func(ledger.Payment) int64 { return 0 })
 	m.must(m.C.BankCompared(ctx, m.C.Op.ID))
 	m.order(m.C, keeper)
-	n := m.keepersNotice(cents(10), "netting")
-	n.Allocations = append(n.Allocations, ledger.NoticedAllocation{Claim: o.IRI, Amount: cents(10)})
-	m.must(m.C.ReceivePayment(ctx, n))
+	m.netAgain("b.example")
 	m.must(m.C.ClaimAnswered(ctx, ledger.ClaimAnswer{Host: keeper, IRI: m.C.Instance().ClaimIRI(keeper, "2026-11", "EUR", 3), Accepted: true}))
+}
+
+// netAgain: a host that sorts lower, and has lost what it knew, proposes to c.example what both have netted already.
+func (m *Months) netAgain(host string) {
+	m.t.Helper()
+	ctx := context.Background()
+	m.deliver()
+	n := m.keepersNotice(cents(10), pair.Netting)
+	n.Host, n.IRI, n.Allocations = host, "https://"+host+"/payments/"+n.Reference, nil
+	claims, err := m.C.Claims(ctx)
+	m.must(err)
+	for _, way := range []string{"in", "out"} {
+		i := slices.IndexFunc(claims, func(c ledger.Claim) bool {
+			return c.Host == host && c.Direction == way && (c.State == ledger.ClaimTaken || c.State == ledger.Confirmed)
+		})
+		n.Allocations = append(n.Allocations, ledger.NoticedAllocation{Claim: claims[i].IRI, Amount: n.Amount})
+	}
+	m.must(m.C.ReceivePayment(ctx, n))
+	m.C.Outbox.Take(m.t) // the answer: nobody there knows what it is to
 }
 
 // later is when what was accepted is netted.

@@ -6,6 +6,7 @@ func Net(p Peer, me string, ours, theirs []Claim, y Payment) (d Decision) {
 	if p.waits() || p.Frozen != "" || me >= p.Host {
 		return d
 	}
+	ours, theirs = ours[:min(len(ours), maxAllocations/2)], theirs[:min(len(theirs), maxAllocations/2)]
 	y.Amount = min(open(ours), open(theirs))
 	if y.Amount == 0 {
 		return d
@@ -28,8 +29,11 @@ func open(claims []Claim) (sum int64) {
 }
 
 // takeNetting answers a proposal: it is booked if all that it names is open on both sides, and refused if
-// something is in an unanswered payment.
-func takeNetting(claims Claims, n Payment) Decision {
+// something is in an unanswered payment. One of the host that sorts higher is none: it would cross ours.
+func takeNetting(p Peer, me string, claims Claims, n Payment) Decision {
+	if p.Host >= me {
+		return fault("malformed", "the host that sorts lower proposes nettings")
+	}
 	flight := false
 	for _, incoming := range []bool{true, false} {
 		held, f := n.fits(claims, incoming)

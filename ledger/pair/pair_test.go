@@ -182,6 +182,8 @@ func TestPayments(t *testing.T) {
 	of := func(claim string, amount int64) pair.Allocation {
 		return pair.Allocation{Claim: claim, Incoming: claim != "out", Amount: amount}
 	}
+	netted := notice(50_000, of("in", 50_000), of("out", 50_000))
+	netted.Method = pair.Netting
 	for _, c := range []struct {
 		name string
 		peer pair.Peer
@@ -198,8 +200,9 @@ func TestPayments(t *testing.T) {
 		{"unknown", peer, notice(20_000, of("other", 20_000)), "unknown-claim: other"},
 		{"our own", peer, notice(20_000, of("out", 20_000)), "unknown-claim: out"},
 		{"refused", peer, notice(20_000, of("refused", 20_000)), "unknown-claim: refused"},
+		{"a netting by who sorts higher", pair.Peer{Host: "c.example"}, netted, "malformed: the host that sorts lower proposes nettings"},
 	} {
-		check(t, c.name, pair.TakeNotice(c.peer, nil, claims, c.n), c.want)
+		check(t, c.name, pair.TakeNotice(c.peer, "b.example", nil, claims, c.n), c.want)
 	}
 	sent := pair.Payment{Row: 1, IRI: "y", Method: "bank", Amount: 50_000, State: pair.Sent, Allocations: []pair.Allocation{of("out", 50_000)}}
 	netting := sent

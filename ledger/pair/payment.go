@@ -12,9 +12,14 @@ const cent = 10_000
 // and Paid is read once for a decision.
 type Claims func(iri string) *Claim
 
+// maxAllocations is how many claims a payment pays: its notice stays a small body (protocol §11). What is open of more
+// is paid by the next.
+const maxAllocations = 50
+
 // Allocate divides what is open of claims, which are oldest first, into a payment of whole cents. The fraction
 // of a cent that is left stays with the newest and is paid another month.
 func Allocate(claims []Claim) (allocations []Allocation, amount int64) {
+	claims = claims[:min(len(claims), maxAllocations)]
 	for _, c := range claims {
 		amount += c.Open()
 	}
@@ -83,8 +88,8 @@ func Cancel(y Payment) Decision {
 }
 
 // TakeNotice is what the payees' home does with a peer's word that it sent money. Its allocations must name
-// binding claims of this peer, within what is open, and add up.
-func TakeNotice(p Peer, known *Payment, claims Claims, n Payment) Decision {
+// binding claims of this peer, within what is open, and add up. me is our own host.
+func TakeNotice(p Peer, me string, known *Payment, claims Claims, n Payment) Decision {
 	if known != nil {
 		return noticedAgain(*known, n)
 	}
@@ -95,7 +100,7 @@ func TakeNotice(p Peer, known *Payment, claims Claims, n Payment) Decision {
 		return fault("frozen", p.Frozen)
 	}
 	if n.Method == Netting {
-		return takeNetting(claims, n)
+		return takeNetting(p, me, claims, n)
 	}
 	if _, f := n.fits(claims, true); f != nil {
 		return Decision{Fault: f}

@@ -1,15 +1,13 @@
 package pair
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Record is what one side holds of a signed document and of its answer: their contents' digests, without the
 // proofs. Answer is "" if there is none.
 type Record struct {
 	ID      string `json:"id"`
 	Ours    bool   `json:"-"` // offered by the side that looks at it; the answer is then the other's
+	Edge    bool   `json:"-"` // so old that the other side's statement may leave it out
 	Content string `json:"content"`
 	Answer  string `json:"answer,omitempty"`
 }
@@ -100,7 +98,10 @@ func (c *Comparison) records(ours, theirs []Record) {
 	both := 0
 	for _, r := range ours {
 		t, ok := there[r.ID]
-		if c.record(r, t, ok); ok {
+		if ok || !r.Edge {
+			c.record(r, t, ok)
+		}
+		if ok {
 			both++
 		}
 	}
@@ -144,9 +145,4 @@ func (c *Comparison) record(r, t Record, there bool) {
 		back.Part = Answered
 	}
 	c.Return = append(c.Return, back)
-}
-
-// Cut leaves out what is older than a statement looks back on both sides.
-func Cut(records []Record, keep func(Record) bool) []Record {
-	return slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return !keep(r) })
 }

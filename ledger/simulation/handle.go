@@ -55,7 +55,7 @@ func (w *world) decide(h *host, m *message) pair.Decision {
 		return w.takeOffer(h, p, s, d)
 	case d.kind == paymentNotice:
 		n := d.readBy(h.no)
-		return pair.TakeNotice(p, s.payment(d.id), s.claim, n)
+		return pair.TakeNotice(p, h.name, s.payment(d.id), s.claim, n)
 	case d.kind == claimAnswer:
 		c := s.claim(d.id)
 		if c == nil {

@@ -77,6 +77,28 @@ func (a *auditor) readAdvances(ctx context.Context) error {
 		}
 	}))
 	a.verified("write-offs, each by two operators", offs.count)
+	return errors.Join(err, a.readProposed(ctx))
+}
+
+// readProposed: what was given up are the lines that were proposed, of which the proposal keeps the SHA-256: each by its id, its
+// amount, and what of it this instance loses.
+func (a *auditor) readProposed(ctx context.Context) error {
+	type line struct {
+		of, id, amount, lost int64
+		proposed             string
+	}
+	text, proposed := map[int64]string{}, map[int64]string{}
+	lines := open(ctx, a, "write_off_line", `
+		select o.id, o.proposed_lines, x.line, x.amount, x.lost
+		from write_off o join write_off_line x on x.write_off = o.id order by o.id, x.line`,
+		func(l *line) []any { return []any{&l.of, &l.proposed, &l.id, &l.amount, &l.lost} })
+	err := lines.each(func(l line) {
+		text[l.of] += fmt.Sprintf("%d %d %d\n", l.id, l.amount, l.lost)
+		proposed[l.of] = l.proposed
+	})
+	for id, digest := range proposed {
+		same(a, Finding{Table: "write_off", Key: fmt.Sprint(id), Why: "its lines"}, "proposed_lines", sha256Hex([]byte(text[id])), "sha-256:"+digest)
+	}
 	return err
 }
 

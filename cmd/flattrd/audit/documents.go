@@ -22,6 +22,9 @@ type evidence struct {
 	ours  *signer
 	peers map[int64]*signer
 	seen  map[string]bool // ids of claims and payments, and with "#answer" of answers
+
+	contents map[string]string // of claims and payments, by id
+	answers  []answerTo
 }
 
 const answerSuffix = "#answer"
@@ -31,7 +34,7 @@ func (a *auditor) checkDocuments(ctx context.Context) error {
 	if a.options.WithoutDocuments {
 		return nil
 	}
-	e := &evidence{a: a, peers: map[int64]*signer{}, seen: map[string]bool{}}
+	e := &evidence{a: a, peers: map[int64]*signer{}, seen: map[string]bool{}, contents: map[string]string{}}
 	if err := e.readKeys(ctx); err != nil {
 		return err
 	}
@@ -41,6 +44,7 @@ func (a *auditor) checkDocuments(ctx context.Context) error {
 		return err
 	}
 	e.missing()
+	e.answered()
 	for _, s := range append([]*signer{e.ours}, e.sorted()...) {
 		for _, b := range s.keys {
 			if b.listed.Documents > 0 {
@@ -96,7 +100,26 @@ func (e *evidence) document(d *document) {
 	same(e.a, d.at(), "sent", by == e.ours, d.sent)
 	if s := e.proven(d.at(), []byte(d.body), by); s != nil {
 		same(e.a, d.at(), "content", s.content, d.content)
-		e.compare(d, s, by, c, y, answer)
+		if e.compare(d, s, by, c, y, answer); answer {
+			e.answers = append(e.answers, answerTo{d.at(), id, s.root.text(ns + "content")})
+		} else {
+			e.contents[id] = s.content
+		}
+	}
+}
+
+// answerTo is what an answer says it answers.
+type answerTo struct {
+	at          Finding
+	id, content string
+}
+
+// answered: an answer names the content of the offer or payment that it is to, so that it is to no other.
+func (e *evidence) answered() {
+	for _, to := range e.answers {
+		if content, kept := e.contents[to.id]; kept {
+			same(e.a, to.at, "body: content of what it answers", content, to.content)
+		}
 	}
 }
 

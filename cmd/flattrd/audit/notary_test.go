@@ -118,7 +118,6 @@ func (n *notary) claims() {
 		if d.Answer == nil && d.Direction == "in" {
 			continue // never came
 		}
-		n.claimAnswer(d)
 		from, to := n.sides(d.Direction, d.Host)
 		offer := vocab.Claim{ID: d.IRI, Actor: actorOf(from), To: actorOf(to), Published: d.CreatedAt,
 			Agreement: agreementOf(d, from, to), Lines: wireLines(d.Lines), Supersedes: d.SupersededIRI}
@@ -130,6 +129,7 @@ func (n *notary) claims() {
 		if d.Direction == "in" {
 			n.exec(`update claim set content = $2 where id = $1`, d.ID, content)
 		}
+		n.claimAnswer(d)
 	}
 }
 
@@ -144,7 +144,7 @@ func (n *notary) claimAnswer(d ledger.ClaimDocument) {
 		return
 	}
 	from, to := n.sides(d.Direction, d.Host)
-	a := vocab.ClaimAnswer{Answer: vocab.Answer{ID: strings.Replace(d.IRI, from, to, 1) + "/answer", Actor: actorOf(to), Object: d.IRI,
+	a := vocab.ClaimAnswer{Content: n.contentOf(d.IRI), Answer: vocab.Answer{ID: strings.Replace(d.IRI, from, to, 1) + "/answer", Actor: actorOf(to), Object: d.IRI,
 		Verdict: vocab.Accepted, Published: *d.AnsweredAt, To: []string{actorOf(from)}}}
 	if *d.Answer == "accept" {
 		a.Agreement = agreementOf(d, to, to)
@@ -159,16 +159,22 @@ func (n *notary) claimAnswer(d ledger.ClaimDocument) {
 	n.keep(d.IRI+"#answer", to, plain, err)
 }
 
+// contentOf is the digest of a kept document.
+func (n *notary) contentOf(id string) (content string) {
+	n.t.Helper()
+	n.must(n.pool.QueryRow(context.Background(), `select content from document where id = $1`, id).Scan(&content))
+	return content
+}
+
 // refusal is the signed Reject that a successor embeds; one of a claim that never came is made up.
 func (n *notary) refusal(d ledger.ClaimDocument, by string) vocab.Document {
 	old, err := n.i.ClaimDocument(context.Background(), d.SupersededIRI)
 	n.must(err)
-	n.claimAnswer(old)
 	var body string
 	if old.Answer != nil {
 		n.must(n.pool.QueryRow(context.Background(), `select body from document where id = $1`, d.SupersededIRI+"#answer").Scan(&body))
 	} else {
-		plain, err := vocab.RenderClaimAnswer(vocab.ClaimAnswer{Answer: vocab.Answer{ID: d.SupersededIRI + "/answer", Actor: actorOf(by),
+		plain, err := vocab.RenderClaimAnswer(vocab.ClaimAnswer{Content: "sha-256:" + strings.Repeat("0", 64), Answer: vocab.Answer{ID: d.SupersededIRI + "/answer", Actor: actorOf(by),
 			Object: d.SupersededIRI, Verdict: vocab.Refused, Published: d.CreatedAt},
 			Rejected: []vocab.RejectedLine{{Payee: "https://" + by + "/users/nobody", Reason: vocab.UnknownPayee}}})
 		n.must(err)
@@ -224,7 +230,7 @@ func (n *notary) paymentAnswer(d ledger.PaymentDocument, from, to string) {
 	if d.AnsweredAt == nil {
 		return
 	}
-	a := vocab.PaymentAnswer{Answer: vocab.Answer{ID: "https://" + to + "/receipts/" + d.Reference, Actor: actorOf(to), Object: d.IRI,
+	a := vocab.PaymentAnswer{Content: n.contentOf(d.IRI), Answer: vocab.Answer{ID: "https://" + to + "/receipts/" + d.Reference, Actor: actorOf(to), Object: d.IRI,
 		Published: *d.AnsweredAt, To: []string{actorOf(from)}}}
 	if d.Received == nil {
 		if a.Verdict, a.Reason = vocab.Refused, vocab.NotReceived; d.Method == vocab.Netting {
