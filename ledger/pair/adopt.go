@@ -15,7 +15,7 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 	case c != nil && c.Content != o.Content:
 		return contradicted("we have signed two contents of " + o.IRI)
 	case c == nil:
-		if d = adoptedOffer(k.Superseded, o); d.Fault != nil || d.Freeze != "" {
+		if d = adoptedOffer(p, k.Superseded, o); d.Fault != nil || d.Freeze != "" {
 			return d
 		}
 		c = &d.Claims[len(d.Claims)-1]
@@ -28,8 +28,9 @@ func AdoptOffer(p Peer, k Known, o Offer, a *Answer, next func() (int32, string)
 }
 
 // adoptedOffer is a lost offer of ours as it stands again. What it owes comes from recovery, because the givers'
-// month may be settled otherwise by now; a successor takes over what is left of the claim that it replaces.
-func adoptedOffer(old *Claim, o Offer) Decision {
+// month may be settled otherwise by now; a successor takes over what is left of the claim that it replaces. If both
+// sides have lost that one, nobody can say any more what was refused of it, and people must.
+func adoptedOffer(p Peer, old *Claim, o Offer) Decision {
 	if f := o.fault(); f != nil {
 		return Decision{Fault: f}
 	}
@@ -43,6 +44,8 @@ func adoptedOffer(old *Claim, o Offer) Decision {
 		return d
 	}
 	switch {
+	case (old == nil || old.Answer != Reject) && p.Stuck:
+		return contradicted(o.IRI + " came back, and nobody has the claim that it replaces, with its refusal")
 	case old == nil || old.Answer != Reject:
 		return fault(Reconciling, "its predecessor and the refusal come first")
 	case old.State == Superseded:

@@ -40,6 +40,11 @@ func TestAdoptOffer(t *testing.T) {
 	} {
 		check(t, c.name, pair.AdoptOffer(peer, c.known, offer(c.change), c.answer, next), c.want)
 	}
+	stuck := held
+	stuck.Stuck = true
+	lost := "conflict: " + april + "2 came back, and nobody has the claim that it replaces, with its refusal (freezes)"
+	check(t, "successor alone for long", pair.AdoptOffer(stuck, pair.Known{}, offer(successor), nil, next), lost)
+	check(t, "refusal missing for long", pair.AdoptOffer(stuck, pair.Known{Superseded: &waiting}, offer(successor), nil, next), lost)
 }
 
 func TestAdoptAnswer(t *testing.T) {
