@@ -177,9 +177,9 @@ func (c *cluster) read(ctx context.Context, name string) (*pgx.Conn, error) {
 const connections = 24
 
 // What a transaction of the pool waits for at most, and how long one may be idle: if a transaction hangs, its locks would
-// hold up all others for ever. Requests are answered within a minute. A settlement, which holds the accounts for as
-// long as it publishes, and migrations have sessions of their own.
-const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '60s'`
+// hold up all others for ever. Requests are answered within a minute. A settlement's publication is idle while other sessions
+// index and check what it publishes, so it isn't taken for one that hangs. Those sessions, and migrations, have no bound.
+const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '10min'`
 
 func bounded(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, bounds)
