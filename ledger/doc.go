@@ -16,6 +16,9 @@
 // that each split one run of givers after the other, and published in one transaction. When a month opens,
 // budgets are reserved member by member (reserving).
 //
+// In a pledge month budgets are promised (Pledge) and move nothing until they are paid: after 14 days, and three times a
+// month later, what the givers' means cover is reserved and settled as one part of the month (Collection).
+//
 // Months partition what grows: flattrs, received flattrs, shares and transfers.
 //
 // The payees' home accepts a claim, and the money is announced; or refuses lines, and then nothing is

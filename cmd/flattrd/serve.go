@@ -30,6 +30,7 @@ type serveCommand struct {
 	Reciprocity string        `env:"FLATTRD_RECIPROCITY" default:"required" enum:"off,required,minimum" help:"Whether only those who give may receive: off, required, or minimum: who gives at least so much."`
 	Minimum     string        `name:"reciprocity-minimum" env:"FLATTRD_RECIPROCITY_MINIMUM" help:"What a payee's budget of the month must be at least, such as 2.00; only with --reciprocity=minimum."`
 	Unused      string        `env:"FLATTRD_UNUSED" default:"rollover" enum:"rollover,cause" help:"What becomes of a budget that no flattr took a share of: rollover or cause. Holds for months that open from now on."`
+	Funding     string        `env:"FLATTRD_FUNDING" default:"prepaid" enum:"prepaid,pledge" help:"Whether budgets are paid before they count, or promised and paid after the month: prepaid or pledge. Holds for months that open from now on."`
 	Cause       string        `env:"FLATTRD_CAUSE" help:"Name of the instance's cause, which gets what nobody else can."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
 	NoNetting   bool          `env:"FLATTRD_NO_NETTING" help:"Have all that is owed paid by bank, even where both sides owe each other."`
@@ -194,7 +195,7 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 		return ledger.Instance{}, err
 	}
 	return ledger.Instance{Host: host, BaseURL: base, Name: name, Currency: c.Currency, Reciprocity: c.Reciprocity,
-		Minimum: least, Unused: c.Unused, Cause: c.Cause,
+		Minimum: least, Unused: c.Unused, Funding: c.Funding, Cause: c.Cause,
 		GraceSeconds: int32(c.Grace / time.Second), Payto: c.Payto}, nil
 }
 
