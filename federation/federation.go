@@ -62,7 +62,8 @@ func New(c Config) *Server {
 }
 
 // Start makes the instance's keys, so that no backup is without them, and has everything held that waits for
-// statements to be compared (ledger.Started). To call before anything is delivered or settled.
+// statements to be compared (ledger.Started). To call before anything is delivered or settled, and before anybody can ask for
+// something to be signed.
 func (s *Server) Start(ctx context.Context) error {
 	me := s.inst.ActorIRI()
 	for _, n := range []keyName{rsaKey(me), edKey(me)} {

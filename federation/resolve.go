@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -163,14 +165,24 @@ func (s *Server) finger(ctx context.Context, host, resource string) (vocab.JRD, 
 // database says is neither.
 func (s *Server) thingError(ctx context.Context, iri string, err error) error {
 	s.noteBlocked(ctx, iri, err)
-	var pg *pgconn.PgError
 	switch {
-	case errors.As(err, &pg):
-		return err
 	case guard.IsTemporary(err):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case ofDatabase(err):
+		return err
 	}
 	return fmt.Errorf("%w: %w", ledger.ErrNotFound, err)
+}
+
+// ofDatabase tells what our database says, and that it isn't there: a network's fault that isn't the guarded client's.
+func ofDatabase(err error) bool {
+	var fetched *guard.Error
+	if errors.As(err, &fetched) {
+		return false
+	}
+	var said *pgconn.PgError
+	var network net.Error
+	return errors.As(err, &said) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
 }
 
 // noteBlocked logs that somebody sent us to an address that isn't public.

@@ -29,7 +29,13 @@ type town struct {
 
 func newTown(t testing.TB) *town {
 	t.Helper()
-	w := federationtest.New(t, federationtest.Weather{}, federationtest.Host{Name: "a"}, federationtest.Host{Name: "b"})
+	return townOf(t, federationtest.Host{Name: "a"})
+}
+
+// townOf is newTown with another a.
+func townOf(t testing.TB, a federationtest.Host) *town {
+	t.Helper()
+	w := federationtest.New(t, federationtest.Weather{}, a, federationtest.Host{Name: "b"})
 	to := &town{World: w, t: t, a: w.At("a"), b: w.At("b"), alice: w.Member("a", "alice"), bob: w.Member("b", "bob")}
 	to.bobIRI = to.b.Ledger.Instance().MemberIRI("bob")
 	to.thing = to.b.Ledger.Instance().ButtonIRI(w.Button("b", to.bob, "1").ID)

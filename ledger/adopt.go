@@ -39,6 +39,11 @@ func (l *Ledger) AdoptClaim(ctx context.Context, r ReturnedClaim) error {
 			return tx.adoptOffer(ctx, w, known, offer, r)
 		}
 		tx.keep(r.Offer.IRI+"#answer", r.Answer.Document, true)
+		if known.Claim != nil { // what returns may be here all the time: its statement was older than our answer
+			if err := tx.fill(ctx, known.Claim); err != nil {
+				return pair.Decision{}, err
+			}
+		}
 		if w.lines, err = tx.judgeLines(ctx, r.Offer.Lines); err != nil {
 			return pair.Decision{}, err
 		}

@@ -62,6 +62,13 @@ type Reservation struct {
 // topUp reserves min(means, budget) of each member for the open month, where that is more than is
 // reserved now, and sends the flattrs that waited for it. The month is share-locked.
 func (tx *Tx) topUp(ctx context.Context, period string, members ...int64) error {
+	if tx.funding == FundingPledge {
+		raised, err := tx.promise(ctx, period, members)
+		if err != nil || len(raised) == 0 {
+			return err
+		}
+		return tx.send(ctx, period, raised...)
+	}
 	entries, err := tx.raise(ctx, period, members)
 	if err != nil || len(entries) == 0 {
 		return err
@@ -81,7 +88,7 @@ func (tx *Tx) raise(ctx context.Context, period string, members []int64) ([]jour
 	}
 	all, err := rows[budget](tx.Query(ctx, `
 		select m.id as member, coalesce(r.id, 0) as reservation, coalesce(r.amount, 0) as reserved,
-		  least(m.budget, coalesce(r.amount, 0) + coalesce(a.credits_posted - a.debits_posted - a.debits_pending, 0)) as target
+		  least(m.budget, coalesce(r.amount, 0) + greatest(coalesce(a.credits_posted - a.debits_posted - a.debits_pending, 0) - `+owed("m.id")+`, 0)) as target
 		from member m
 		left join reservation r on r.member = m.id and r.period = $2 and r.state <> 'released'
 		left join account a on a.kind = 'means' and a.owner = m.id and a.currency = $3

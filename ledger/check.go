@@ -76,7 +76,7 @@ func (l *Ledger) checkShares(ctx context.Context, tx pgx.Tx) ([]Violation, error
 		from reservation r join member m on m.id = r.member join month o on o.period = r.period and o.state = 'settled'
 		join flattr f on f.giver = r.member and f.period = r.period and f.state = 'accepted'
 		join thing t on t.id = f.thing left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period
-		where r.state <> 'released' order by r.id, t.iri`))
+		where r.state <> 'released' and `+settledReservation+` order by r.id, t.iri`))
 	if err != nil {
 		return nil, fmt.Errorf("check share-split: %w", err)
 	}

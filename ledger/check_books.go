@@ -55,7 +55,7 @@ var booksInvariants = []invariant{
 	{"transfer-key", `
 		select case when t.id is null or k.kind is not null then format('transfer_key %s/%s/%s (transfer %s/%s)', k.kind, k.ref, k.phase, k.transfer, k.batch)
 		    else format('transfer_key %s/%s/%s is missing (transfer %s/%s)', t.kind, t.ref, t.phase, t.id, t.batch) end as row
-		from transfer_key k full join (select * from transfer where batch not like '%/settlement') t on t.id = k.transfer and t.batch = k.batch
+		from transfer_key k full join (select * from transfer where batch not like '%/settlement%') t on t.id = k.transfer and t.batch = k.batch
 		where (k.kind, k.ref, k.phase) is distinct from (t.kind, t.ref, t.phase)
 		union all
 		select format('transfer %s/%s: another has the same key', id, batch) from (

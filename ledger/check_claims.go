@@ -43,8 +43,8 @@ var claimInvariants = []invariant{
 		union all
 		select format('claim %s supersedes claim %s, which has another key or none', n.id, n.supersedes)
 		from claim n left join claim o on o.id = n.supersedes
-		where n.supersedes is not null and (o.direction, o.peer, o.period, o.currency, case when n.direction = 'out' then coalesce(o.origin, o.id) end)
-		  is distinct from (n.direction, n.peer, n.period, n.currency, n.origin)
+		where n.supersedes is not null and (o.direction, o.peer, o.period, o.currency, case when n.direction = 'out' then coalesce(o.origin, o.id) end, case when n.adopted then 0 else o.part end)
+		  is distinct from (n.direction, n.peer, n.period, n.currency, n.origin, n.part)
 		union all
 		select format('claim_line %s and its successor, claim_line %s of claim %s', coalesce(o.id::text, 'missing'),
 		  coalesce(n.id::text, 'missing'), coalesce(o.next, n.claim))

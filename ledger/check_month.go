@@ -19,13 +19,15 @@ var monthInvariants = []invariant{
 		union all
 		select format('share %s/%s/%s is missing: flattr %s is %s in %s', f.giver, f.thing, f.period, f.id, f.state, f.period) from flattr f
 		join month m on m.period = f.period left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period
-		where m.state = 'settled' and f.state in ('accepted', 'sent', 'held') and s.giver is null`},
+		where m.state = 'settled' and f.state in ('accepted', 'sent', 'held') and s.giver is null
+		  and not (m.funding = 'pledge' and f.state = 'accepted' and exists (
+		    select from pledge q where q.period = f.period and q.member = f.giver and not ` + partSettled + `))`},
 	{"settlement", `
 		select format('settlement %s: %s', coalesce(x.period, m.period), coalesce(x.stage, 'missing')) as row
 		from settlement x full join (
-		  select m.period, (select count(*) from reservation r where r.period = m.period and r.state <> 'released') as givers,
+		  select m.period, (select count(*) from reservation r where r.period = m.period and r.state <> 'released' and ` + settledReservation + `) as givers,
 		    count(s.giver) as flattrs, coalesce(sum(s.amount), 0)::bigint as amount,
-		    (select coalesce(sum(r.amount), 0) from reservation r where r.period = m.period and r.state <> 'released')::bigint as reserved
+		    (select coalesce(sum(r.amount), 0) from reservation r where r.period = m.period and r.state <> 'released' and ` + settledReservation + `)::bigint as reserved
 		  from month m left join share s on s.period = m.period where m.state = 'settled' group by m.period) m on m.period = x.period
 		where (x.stage = 'settled' or m.period is not null) and
 		  (x.stage, x.givers, x.done, x.flattrs, x.amount, x.amount + x.rolled)
@@ -89,7 +91,8 @@ var monthInvariants = []invariant{
 		  else state <> 'released' or amount_then is distinct from amount - lowered end
 		union all
 		select format('reservation %s of %s is booked in %s', r.id, r.period, k.batch) from reservation r
-		join transfer_key k on k.kind = 'budget' and k.ref = r.id and k.phase = 'pending' where k.batch <> r.period`},
+		join transfer_key k on k.kind = 'budget' and k.ref = r.id and k.phase = 'pending'
+		join month m on m.period = r.period where case m.funding when 'pledge' then k.batch <= r.period else k.batch <> r.period end`},
 	// A reversal takes back a whole deposit, and lowers no reservation but its giver's.
 	{"reversal", `
 		select format('reversal %s of deposit %s: %s and %s of %s, reservation %s', v.id, v.deposit, v.taken, v.lost, d.amount, coalesce(r.id, 0)) as row
@@ -98,18 +101,17 @@ var monthInvariants = []invariant{
 	{"earning-shares", `
 		select format('earning %s (member %s, %s)', e.id, coalesce(e.member, s.member), coalesce(e.period, s.period)) as row
 		from earning e full join (
-		  select s.period, t.member, count(*) as flattrs, sum(s.amount) as amount
-		  from share s join thing t on t.id = s.thing where t.member is not null group by s.period, t.member having sum(s.amount) > 0) s
-		  on s.period = e.period and s.member = e.member
+		  select s.period, coalesce(q.part, 0) as part, t.member, count(*) as flattrs, sum(s.amount) as amount
+		  from share s join thing t on t.id = s.thing left join pledge q on q.period = s.period and q.member = s.giver
+		  where t.member is not null group by s.period, coalesce(q.part, 0), t.member having sum(s.amount) > 0) s
+		  on s.period = e.period and s.part = e.part and s.member = e.member
 		where (e.flattrs, e.amount) is distinct from (s.flattrs, s.amount)`},
 	{"flattr-funded", `
 		select format('flattr %s is %s without a budget', f.id, f.state) as row from flattr f
-		where f.state in ('sent', 'held', 'accepted') and not exists (
-		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
+		where f.state in ('sent', 'held', 'accepted') and not ` + funded("f.giver", "f.period") + `
 		union all
 		select format('flattr %s is %s but its budget runs', f.id, f.state) from flattr f
-		join reservation r on r.member = f.giver and r.period = f.period and r.state <> 'released'
-		where f.state = 'unfunded' and not exists (select from reserving g where g.period = f.period)`},
+		where f.state = 'unfunded' and ` + funded("f.giver", "f.period") + ` and not exists (select from reserving g where g.period = f.period)`},
 	{"flattr-carries", `
 		select format('flattr %s carries %s', n.id, n.carries) as row from flattr n
 		left join flattr o on o.id = n.carries and o.giver = n.giver and o.thing = n.thing and o.period < n.period and o.state = 'carried'

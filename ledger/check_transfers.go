@@ -6,7 +6,7 @@ import "slices"
 type invariant struct{ code, sql string }
 
 // invariants are all that one instance can see of its own books (protocol §10).
-var invariants = slices.Concat(booksInvariants, monthInvariants, claimInvariants, paymentInvariants, peerInvariants, unclaimedInvariants)
+var invariants = slices.Concat(booksInvariants, monthInvariants, pledgeInvariants, claimInvariants, paymentInvariants, peerInvariants, unclaimedInvariants)
 
 // expectedTransfers is what the books must hold, derived from the business rows and their states:
 // one line per (kind, ref, phase), with both accounts and the amount.
@@ -16,7 +16,7 @@ const expectedTransfers = `
 	union all select 'budget', r.id, case when s.giver is null and (r.state = 'released' or m.unused = 'rollover') then 'void' else 'post' end, 'means', r.member, 'clearing', 0, r.amount
 	  from reservation r join month m on m.period = r.period
 	  left join (select distinct giver, period from share) s on s.giver = r.member and s.period = r.period and r.state <> 'released'
-	  where r.state = 'released' or m.state = 'settled'
+	  where r.state = 'released' or m.state = 'settled' and ` + settledReservation + `
 	union all select 'earning', id, 'single', 'clearing', 0, 'earned', member, amount from earning
 	union all select 'claim', id, 'single', 'clearing', 0, 'payable', peer, amount
 	  from claim where direction = 'out' and supersedes is null and not adopted

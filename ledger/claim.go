@@ -213,9 +213,10 @@ func (tx *Tx) insertClaim(ctx context.Context, c Claim, lines []ClaimLine) (int6
 	var id int64
 	err := tx.QueryRow(ctx, `
 		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state,
-		  answer, content, supersedes, origin, adopted, created_at, answered_at, confirmed_at)
+		  answer, content, supersedes, origin, part, adopted, created_at, answered_at, confirmed_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
 		  case when $1 = 'out' and $13::bigint is not null then (select coalesce(o.origin, o.id) from claim o where o.id = $13) end,
+		  case when $1 = 'out' and not $14 then coalesce((select o.part from claim o where o.id = $13), 0) else 0 end,
 		  $14, $15, $16,
 		  case when $10 = 'confirmed' then $15::timestamptz end) returning id`,
 		c.Direction, c.Peer, c.Period, c.Currency, c.N, c.IRI, c.Amount, c.LineCount, c.Digest, c.State,

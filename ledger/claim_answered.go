@@ -148,7 +148,8 @@ const lineShares = `
 	cross join lateral jsonb_array_elements(l.things) as x
 	join thing t on t.iri = x->>'object'
 	join flattr f on f.thing = t.id and f.period = c.period and f.state = 'accepted'
-	join share s on s.giver = f.giver and s.thing = f.thing and s.period = c.period`
+	join share s on s.giver = f.giver and s.thing = f.thing and s.period = c.period
+	  and c.part = coalesce((select q.part from pledge q where q.period = s.period and q.member = s.giver), 0)`
 
 // returnShares marks the shares of a claim's refused lines as returned, each once. It returns what is to
 // be booked for that, and whose means grow.

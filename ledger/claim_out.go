@@ -127,7 +127,7 @@ type creditor struct {
 
 // offerClaims offers a settled month's claims, or keeps them as drafts. It returns what is to be booked, and whose
 // drafts are to be released after that.
-func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) (claims []journal.Entry, release []Peer, err error) {
+func (tx *Tx) offerClaims(ctx context.Context, period string, part int32, drafts []draft) (claims []journal.Entry, release []Peer, err error) {
 	creditors, err := tx.creditors(ctx, period, drafts)
 	if err != nil {
 		return nil, nil, err
@@ -153,7 +153,7 @@ func (tx *Tx) offerClaims(ctx context.Context, period string, drafts []draft) (c
 		}
 	}
 	if err == nil {
-		claims, err = tx.insertOffers(ctx, offers, lines)
+		claims, err = tx.insertOffers(ctx, part, offers, lines)
 	}
 	return claims, release, err
 }
@@ -179,7 +179,7 @@ func (tx *Tx) creditors(ctx context.Context, period string, drafts []draft) (map
 }
 
 // insertOffers stores claims and all their lines at once, and returns what is to be booked.
-func (tx *Tx) insertOffers(ctx context.Context, offers []Claim, lines [][]ClaimLine) ([]journal.Entry, error) {
+func (tx *Tx) insertOffers(ctx context.Context, part int32, offers []Claim, lines [][]ClaimLine) ([]journal.Entry, error) {
 	var b struct {
 		peers, amounts                 []int64
 		n, counts                      []int32
@@ -191,11 +191,11 @@ func (tx *Tx) insertOffers(ctx context.Context, offers []Claim, lines [][]ClaimL
 		b.iris, b.periods, b.digests = append(b.iris, c.IRI), append(b.periods, c.Period), append(b.digests, c.Digest)
 	}
 	made, err := ids(tx.Query(ctx, `
-		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state, created_at)
-		select 'out', peer, period, $9, nullif(n, 0), nullif(iri, ''), amount, lines, digest, state, $10
+		insert into claim (direction, peer, period, currency, n, iri, amount, line_count, digest, state, created_at, part)
+		select 'out', peer, period, $9, nullif(n, 0), nullif(iri, ''), amount, lines, digest, state, $10, $11
 		from unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::text[])
 		  with ordinality as c (peer, period, n, iri, amount, lines, digest, state, place) order by place
-		returning id`, b.peers, b.periods, b.n, b.iris, b.amounts, b.counts, b.digests, b.states, tx.l.inst.Currency, tx.at))
+		returning id`, b.peers, b.periods, b.n, b.iris, b.amounts, b.counts, b.digests, b.states, tx.l.inst.Currency, tx.at, part))
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ func (l *Ledger) Leave(ctx context.Context, by int64, o Leaving) error {
 		if err != nil {
 			return err
 		}
+		tx.at = l.Now() // behind the months' locks, see closePart
 		if _, err := tx.activeMember(ctx, by, true); err != nil {
 			return err
 		}
@@ -56,6 +57,9 @@ func (l *Ledger) Leave(ctx context.Context, by int64, o Leaving) error {
 			return err
 		}
 		if err := tx.takesNothing(ctx, by); err != nil {
+			return err
+		}
+		if err := tx.voidLeft(ctx, by); err != nil {
 			return err
 		}
 		if err := tx.closeAccount(ctx, by, open); err != nil {

@@ -134,8 +134,7 @@ func (tx *Tx) send(ctx context.Context, period string, givers ...int64) error {
 	all, err := rows[waiting](tx.Query(ctx, `
 		select f.id, t.payee, t.member is not null as ours, t.member is not null and `+tx.l.inst.gives("t.member", "f.period")+` as gives
 		from flattr f join thing t on t.id = f.thing
-		where f.giver = any($1) and f.period = $2 and f.state = 'unfunded' and exists (
-		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
+		where f.giver = any($1) and f.period = $2 and f.state = 'unfunded' and `+funded("f.giver", "f.period")+`
 		order by f.made_at, f.id for no key update of f`, givers, period))
 	if err != nil {
 		return err

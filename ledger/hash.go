@@ -21,7 +21,7 @@ const canonicalRows = `
 	left join via p on p.id = a.owner and a.kind in ('payable', 'receivable', 'peer_credit', 'recovery', 'advance')
 	where (a.debits_posted, a.credits_posted, a.debits_pending, a.credits_pending) <> (0, 0, 0, 0)
 	union all
-	select format('month %s %s %s', period, state, unused) from month
+	select format('month %s %s %s %s', period, state, unused, funding) from month
 	union all
 	select format('reservation %s %s %s %s', m.name, r.period, r.amount, case when o.state <> 'settled' then 'reserved'
 	  when exists (select from share s where s.giver = r.member and s.period = r.period) then 'settled' else 'rolled' end)
@@ -39,15 +39,19 @@ const canonicalRows = `
 	select format('share %s %s %s %s %s', m.name, s.period, t.payee, t.url, s.amount)
 	from share s left join who m on m.id = s.giver left join thing t on t.id = s.thing
 	union all
-	select format('earning %s %s %s %s', m.name, e.period, e.flattrs, e.amount) from earning e left join who m on m.id = e.member
+	select format('pledge %s %s %s %s %s', m.name, q.period, q.amount, q.state, q.part) from pledge q left join who m on m.id = q.member
+	union all
+	select format('collection %s %s %s %s %s %s', period, part, givers, amount, open, settled_at is not null) from collection
+	union all
+	select format('earning %s %s %s %s %s', m.name, e.period, e.flattrs, e.amount, e.part) from earning e left join who m on m.id = e.member
 	union all
 	select format('return %s %s %s %s %s', m.name, b.period, t.payee, t.url, b.amount)
 	from share_return b left join who m on m.id = b.giver left join thing t on t.id = b.thing
 	union all
 	select format('settlement %s %s %s %s %s %s %s', period, stage, givers, done, flattrs, amount, rolled) from settlement
 	union all
-	select format('claim %s %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, coalesce(c.n::text, 'draft'), c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
-	  coalesce(o.n, 0), case when c.adopted then 'adopted' else '-' end)
+	select format('claim %s %s %s %s %s %s %s %s %s %s %s %s', c.direction, p.host, c.period, c.currency, coalesce(c.n::text, 'draft'), c.amount, c.line_count, c.state, coalesce(c.answer, '-'),
+	  coalesce(o.n, 0), case when c.adopted then 'adopted' else '-' end, c.part)
 	from claim c left join via p on p.id = c.peer left join claim o on o.id = c.supersedes
 	union all
 	select format('claim_line %s %s %s %s %s %s %s', c.direction, p.host, c.period, coalesce(c.n::text, 'draft'), l.payee, l.amount, coalesce(l.refused, '-'))

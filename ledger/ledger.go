@@ -122,11 +122,12 @@ func (l *Ledger) Now() time.Time { return l.now().UTC().Truncate(time.Microsecon
 // Tx is one use case: a database transaction with its time frozen at begin.
 type Tx struct {
 	pgx.Tx
-	at   time.Time
-	l    *Ledger
-	told []Message  // enqueued with the commit
-	kept []Document // kept with it
-	said []func()   // logged after it
+	at      time.Time
+	l       *Ledger
+	funding string     // of the open month, once it is locked
+	told    []Message  // enqueued with the commit
+	kept    []Document // kept with it
+	said    []func()   // logged after it
 }
 
 // tx runs f in one transaction, and again if it gave way, or if what it posted has to be judged one by one
@@ -142,18 +143,13 @@ func (l *Ledger) tx(ctx context.Context, f func(tx *Tx) error) error {
 }
 
 func (l *Ledger) once(ctx context.Context, f func(tx *Tx) error) error {
-	var tx *Tx
-	err := journal.Pool{Pool: l.pool}.Do(ctx, func(raw pgx.Tx) error {
-		tx = &Tx{Tx: raw, at: l.Now(), l: l}
+	return journal.Pool{Pool: l.pool}.Do(ctx, func(raw pgx.Tx) error {
+		tx := &Tx{Tx: raw, at: l.Now(), l: l}
 		if err := f(tx); err != nil {
 			return err
 		}
-		return tx.hand(ctx)
+		return tx.commit(ctx)
 	})
-	if err == nil {
-		tx.say()
-	}
-	return err
 }
 
 // begin starts a use case. What other instances cause is written with it and without tx, so that few
@@ -166,20 +162,8 @@ func (l *Ledger) begin(ctx context.Context) (*Tx, error) {
 	return &Tx{Tx: raw, at: l.Now(), l: l}, nil
 }
 
-// commit ends the use case, with what it has told, in one commit.
+// commit enqueues what the use case has told and ends it, in one commit.
 func (tx *Tx) commit(ctx context.Context) error {
-	err := tx.hand(ctx)
-	if err == nil {
-		err = tx.Commit(ctx)
-	}
-	if err == nil {
-		tx.say()
-	}
-	return err
-}
-
-// hand enqueues what the use case has told, and has kept what it keeps.
-func (tx *Tx) hand(ctx context.Context) error {
 	if len(tx.told) > 0 {
 		if err := tx.l.outbox.Enqueue(ctx, tx.Tx, tx.told...); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
@@ -190,14 +174,13 @@ func (tx *Tx) hand(ctx context.Context) error {
 			return fmt.Errorf("keep: %w", err)
 		}
 	}
-	return nil
-}
-
-// say logs what the use case had to say, now that it is committed.
-func (tx *Tx) say() {
+	err := tx.Commit(ctx)
 	for _, say := range tx.said {
-		say()
+		if err == nil {
+			say()
+		}
 	}
+	return err
 }
 
 // event logs something for the operators with a stable code, once it is committed.

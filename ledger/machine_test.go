@@ -35,7 +35,7 @@ func TestHistories(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"join": w.join, "deposit": w.deposit, "budget": w.budget, "flattr": w.flattr, "click": w.flattr, "undo": w.undo,
 			"turn": w.turn, "tick": w.tick, "deliver": w.deliver, "post": w.deliver, "repeat": w.repeat,
-			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse, "rate": w.rate,
+			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse, "rate": w.rate, "change": w.change,
 			"leave": w.leave, "remove": w.remove, "wait": w.wait, "payable": w.payable, "trust": w.trust, "give up": w.giveUp, "": w.check,
 		})
 		w.quiet(rt)
@@ -119,6 +119,7 @@ func newWorld(s *scope, t *rapid.T) *world {
 				i.Minimum = 1_000_000
 			}
 			i.UnclaimedMonths = rapid.Int32Range(1, 3).Draw(t, "months that a flattr waits")
+			i.Funding = rapid.SampledFrom([]string{ledger.FundingPrepaid, ledger.FundingPrepaid, ledger.FundingPledge}).Draw(t, "funding")
 			i.Unused = rapid.SampledFrom([]string{ledger.UnusedRollover, ledger.UnusedCause}).Draw(t, "unused")
 		}))
 		w.post[host], w.hosts = i, append(w.hosts, i)
@@ -217,8 +218,13 @@ func (w *world) undo(t *rapid.T) {
 func (w *world) turn(t *rapid.T) {
 	now := w.clock.Now()
 	next := ledger.PeriodEnd(ledger.PeriodOf(now))
-	if now.Day() == 1 {
+	switch now.Day() {
+	case 1:
 		next = now.Add(24 * time.Hour)
+	case 2: // to when pledges are collected
+		if rapid.Bool().Draw(t, "middle") {
+			next = now.AddDate(0, 0, 13)
+		}
 	}
 	w.clock.Set(next)
 	w.tick(t)
@@ -378,6 +384,14 @@ func (w *world) reverse(t *rapid.T) {
 		w.bank[i.Instance().Host] -= d.Amount
 	}
 	done(t, err, ledger.ErrFunds)
+}
+
+// change changes how the months to come are funded.
+func (w *world) change(t *rapid.T) {
+	seldom(t)
+	_, err := w.host(t).Pool.Exec(context.Background(), `update instance set funding = $1`,
+		rapid.SampledFrom([]string{ledger.FundingPrepaid, ledger.FundingPledge}).Draw(t, "funding"))
+	done(t, err)
 }
 
 func (w *world) rate(t *rapid.T) {

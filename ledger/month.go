@@ -21,9 +21,10 @@ type Month struct {
 	FrozenAt  *time.Time // when its settlement began
 	SettledAt *time.Time
 	Unused    string // UnusedRollover | UnusedCause
+	Funding   string // FundingPrepaid | FundingPledge
 }
 
-const monthColumns = `period, state, opened_at, closed_at, frozen_at, settled_at, unused`
+const monthColumns = `period, state, opened_at, closed_at, frozen_at, settled_at, unused, funding`
 
 // Months lists all months, newest first.
 func (l *Ledger) Months(ctx context.Context) ([]Month, error) {
@@ -39,6 +40,7 @@ func (tx *Tx) openMonth(ctx context.Context) (string, error) {
 		// only a new statement sees; after a long standstill that one may be closed at once, too.
 		m, err = row[Month](tx.Query(ctx, openMonthQuery))
 	}
+	tx.funding = m.Funding
 	return m.Period, err
 }
 
@@ -78,6 +80,9 @@ func (l *Ledger) Tick(ctx context.Context) error {
 	if err := l.stateDaily(ctx); err != nil {
 		return err
 	}
+	if err := l.supplement(ctx); err != nil {
+		return err
+	}
 	due, err := rows[Month](l.pool.Query(ctx, `
 		select `+monthColumns+` from month where state = 'closed' order by period`))
 	if err != nil {
@@ -94,10 +99,10 @@ func (l *Ledger) Tick(ctx context.Context) error {
 // closedDue does what is due for a closed month: in the middle of grace its unanswered Likes are told
 // once more, at the end of grace it is settled.
 func (l *Ledger) closedDue(ctx context.Context, m Month) error {
-	switch since := l.Now().Sub(*m.ClosedAt); {
-	case since >= l.inst.Grace():
+	switch now := l.Now(); {
+	case !now.Before(m.settles(l.inst)):
 		return l.SettleMonth(ctx, m.Period)
-	case since >= l.inst.Grace()/2:
+	case now.Sub(*m.ClosedAt) >= l.inst.Grace()/2:
 		return l.remindInGrace(ctx, m.Period)
 	}
 	return nil
@@ -181,7 +186,7 @@ func openPeriod(ctx context.Context, tx pgx.Tx, period string, at time.Time) err
 		}
 	}
 	_, err := tx.Exec(ctx, `
-		insert into month (period, state, opened_at, unused) select $1, 'open', $2, unused from instance`, period, at)
+		insert into month (period, state, opened_at, unused, funding) select $1, 'open', $2, unused, funding from instance`, period, at)
 	return err
 }
 

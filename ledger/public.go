@@ -33,7 +33,12 @@ type PublicTotals struct {
 // fewest is the number of members that a published sum is over at least.
 const fewest = 3
 
-// PublicTotals reads them. ErrNotFound: there is no such month, or it isn't settled.
+// forGood tells whether a month's sums change no more. Those of a pledge month grow with what is paid late; who reads them
+// before and after would see a single gift.
+const forGood = `m.state = 'settled' and (m.funding = 'prepaid' or exists (
+	select from collection c where c.period = m.period and c.settled_at is not null and c.part = 3))`
+
+// PublicTotals reads them. ErrNotFound: there is no such month, or it isn't settled for good.
 func (l *Ledger) PublicTotals(ctx context.Context, period string) (PublicTotals, error) {
 	var p PublicTotals
 	err := l.snapshot(ctx, func(tx pgx.Tx) error {
@@ -52,8 +57,8 @@ func (l *Ledger) PublicTotals(ctx context.Context, period string) (PublicTotals,
 func (l *Ledger) PublicMonths(ctx context.Context, before string, most int) ([]PublicTotals, error) {
 	var all []PublicTotals
 	err := l.snapshot(ctx, func(tx pgx.Tx) error {
-		months, err := rows[Month](tx.Query(ctx, `select `+monthColumns+` from month
-			where state = 'settled' and ($1 = '' or period < $1) order by period desc limit $2`, before, most))
+		months, err := rows[Month](tx.Query(ctx, `select `+monthColumns+` from month m
+			where `+forGood+` and ($1 = '' or period < $1) order by period desc limit $2`, before, most))
 		for _, m := range months {
 			s, err := l.publicSettlement(ctx, tx, m.Period)
 			if err != nil {
@@ -108,7 +113,7 @@ const settledQuery = `
 	  (select count(*) from (` + claimedPayees + ` limit $2) x) as elsewhere_payees
 	from month m join settlement s on s.period = m.period
 	left join (select period, sum(amount) as amount from earning group by period) e on e.period = m.period
-	where m.period = $1 and m.state = 'settled'`
+	where m.period = $1 and ` + forGood
 
 // claimedPayees are the others' members that a month's first claims are for.
 const claimedPayees = `

@@ -62,6 +62,10 @@ func (tx *Tx) reserveNext(ctx context.Context) (more bool, err error) {
 	if _, err := tx.Exec(ctx, `update reserving set upto = $2 where period = $1`, open, next[len(next)-1]); err != nil {
 		return false, err
 	}
+	if tx.funding == FundingPledge {
+		_, err := tx.promise(ctx, open, next)
+		return true, err
+	}
 	entries, err := tx.raise(ctx, open, next)
 	if err != nil {
 		return false, err
@@ -73,8 +77,7 @@ func (tx *Tx) reserveNext(ctx context.Context) (more bool, err error) {
 // is it known who of the payees gives. What rolled over for those who left goes where they said.
 func (tx *Tx) sendReserved(ctx context.Context, open string) (more bool, err error) {
 	givers, err := ids(tx.Query(ctx, `
-		select distinct f.giver from flattr f where f.period = $1 and f.state = 'unfunded' and exists (
-		  select from reservation r where r.member = f.giver and r.period = f.period and r.state <> 'released')
+		select distinct f.giver from flattr f where f.period = $1 and f.state = 'unfunded' and `+funded("f.giver", "f.period")+`
 		order by f.giver limit $2`, open, reserveChunk))
 	if err != nil {
 		return false, err
@@ -103,10 +106,11 @@ func (i Instance) gives(member, period string) string {
 	    select from reservation s where s.member = %[1]s and s.period = %[2]s and s.state <> 'released' and s.amount >= %[3]d)
 	  or exists (
 	    select from reserving g join member w on w.id = %[1]s and w.id > g.upto and w.budget > 0 and w.deleted_at is null
-	    join account a on a.kind = 'means' and a.owner = w.id
+	    join month o on o.period = g.period and o.funding = 'prepaid' join account a on a.kind = 'means' and a.owner = w.id
 	    left join reservation s on s.member = w.id and s.period = g.period and s.state <> 'released'
 	    where g.period = %[2]s
-	      and least(w.budget, coalesce(s.amount, 0) + a.credits_posted - a.debits_posted - a.debits_pending) >= %[3]d))`, member, period, least)
+	      and least(w.budget, coalesce(s.amount, 0) + greatest(a.credits_posted - a.debits_posted - a.debits_pending - %[4]s, 0)) >= %[3]d)
+	  or %[5]s)`, member, period, least, owed("w.id"), i.pledges(member, period, fmt.Sprint(least)))
 }
 
 // reserveFirst serves a member before it is their turn, while budgets are being reserved.

@@ -215,6 +215,8 @@ func (s *scene) ask(w []string) (string, error) {
 	case "reserved":
 		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, "")
 		return ledger.FormatPlain(v.Reserved), err
+	case "pledge", "to-pay", "pledged-to", "pledges":
+		return s.pledge(w)
 	case "subscription":
 		v, err := s.subscription(w[1], w[2])
 		text := fmt.Sprintf("%s %d", v.State, v.Flattred)
@@ -313,6 +315,8 @@ func (s *scene) instance(host string, options []string) error {
 			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.UnclaimedMonths = int32(months) }))
 		case "unused":
 			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Unused = value }))
+		case "funding":
+			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Funding = value }))
 		default:
 			return fmt.Errorf("no such option: %s", o)
 		}

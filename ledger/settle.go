@@ -17,6 +17,9 @@ import (
 // leaves nothing visible and the next run begins again; a run after the publication does nothing.
 // ErrClosed: the month isn't closed or still in grace.
 func (l *Ledger) SettleMonth(ctx context.Context, period string) error {
+	if err := l.collectDue(ctx, period); err != nil {
+		return err
+	}
 	m, err := l.freeze(ctx, period)
 	if err != nil || m.State == "settled" {
 		return err
@@ -43,8 +46,13 @@ func (l *Ledger) freeze(ctx context.Context, period string) (m Month, err error)
 			return err
 		case m.State == "settled" || m.FrozenAt != nil:
 			return nil
-		case m.State == "open" || tx.at.Before(m.ClosedAt.Add(tx.l.inst.Grace())):
+		case m.State == "open" || tx.at.Before(m.settles(tx.l.inst)):
 			return fmt.Errorf("%w: %s is open or in grace", ErrClosed, period)
+		}
+		if m.Funding == FundingPledge {
+			if err := tx.closePart(ctx, period, 0); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(ctx, `update month set frozen_at = $2 where period = $1`, period, tx.at)
 		return err
@@ -63,14 +71,14 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 			return err
 		}
 		failpoint("settle.locked")
-		b, err := l.build(ctx, conn, m)
+		b, err := l.build(ctx, conn, m, 0)
 		if err != nil {
 			return err
 		}
 		b.finish(ctx, conn)
 		b.given = b.things.gather(b.workers)
 		b.draft()
-		err = l.publish(ctx, b)
+		err = l.publish(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
 		if unfinished := b.built(); err == nil { // the connection is closed after this
 			err = unfinished
 		}
@@ -95,13 +103,13 @@ func (l *Ledger) withSession(ctx context.Context, f func(conn *pgx.Conn) error) 
 }
 
 // publish is a transaction that isn't run twice: what was built is used up by it. If it gives way, all is built anew.
-func (l *Ledger) publish(ctx context.Context, b *building) error {
+func (l *Ledger) publish(ctx context.Context, f func(tx *Tx) error) error {
 	tx, err := l.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	if err := tx.publish(ctx, b); err != nil {
+	if err := f(tx); err != nil {
 		return err
 	}
 	return tx.commit(ctx)
@@ -122,7 +130,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 	if err != nil {
 		return err
 	}
-	earnings, err := tx.bookEarnings(ctx, b.period, b.given)
+	earnings, err := tx.bookEarnings(ctx, b.period, 0, b.given)
 	if err != nil {
 		return err
 	}
@@ -135,7 +143,7 @@ func (tx *Tx) publish(ctx context.Context, b *building) error {
 		return err
 	}
 	b.given = nil // its memory is needed
-	claims, release, err := tx.offerClaims(ctx, b.period, drafts)
+	claims, release, err := tx.offerClaims(ctx, b.period, 0, drafts)
 	if err != nil {
 		return err
 	}
@@ -183,13 +191,18 @@ func (tx *Tx) settled(ctx context.Context, b *building) error {
 		where period = $1`, b.period, b.totals.flattrs, b.totals.shared, b.totals.rolled, tx.at); err != nil {
 		return err
 	}
+	if b.pledged {
+		if err := tx.partSettled(ctx, b.period, 0); err != nil {
+			return err
+		}
+	}
 	failpoint("settle.before-commit")
 	return nil
 }
 
 // bookEarnings stores what our givers gave to members of this instance, which is available at once, and
 // returns what is to be booked.
-func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]journal.Entry, error) {
+func (tx *Tx) bookEarnings(ctx context.Context, period string, part int32, all []given) ([]journal.Entry, error) {
 	var members, flattrs, amounts []int64
 	for _, mine := range chunkBy(all, func(g given) string { return g.payee }) {
 		clicks, amount := int64(0), int64(0)
@@ -202,9 +215,9 @@ func (tx *Tx) bookEarnings(ctx context.Context, period string, all []given) ([]j
 	}
 	type earning struct{ ID, Member, Amount int64 }
 	made, err := rows[earning](tx.Query(ctx, `
-		insert into earning (period, member, flattrs, amount)
-		select $1, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
-		order by member returning id, member, amount`, period, members, flattrs, amounts))
+		insert into earning (period, part, member, flattrs, amount)
+		select $1, $5, member, flattrs, amount from unnest($2::bigint[], $3::bigint[], $4::bigint[]) as e (member, flattrs, amount)
+		order by member returning id, member, amount`, period, members, flattrs, amounts, part))
 	entries, got := make([]journal.Entry, len(made)), make([]available, len(made))
 	for i, e := range made {
 		entries[i] = journal.Entry{Kind: kindEarning, Ref: e.ID, Phase: journal.Single,

@@ -28,6 +28,8 @@ type building struct {
 	batch    journal.Settlement
 	clearing int64
 	donates  bool         // budgets without a flattr go to the cause
+	pledged  bool         // only what was collected is split
+	part     int32        // of a pledge month
 	done     atomic.Int64 // givers
 
 	run    givers
@@ -57,14 +59,37 @@ type totals struct {
 }
 
 // table is the month's partition of shares.
-func (b *building) table() string { return "share_" + strings.ReplaceAll(b.period, "-", "_") }
+func (b *building) table() string {
+	table := "share_" + strings.ReplaceAll(b.period, "-", "_")
+	if b.part > 0 {
+		table += fmt.Sprintf("_%d", b.part)
+	}
+	return table
+}
+
+// reservations are those that are split.
+func (b *building) reservations() string {
+	if b.part == 0 {
+		return `reservation`
+	}
+	return fmt.Sprintf(`(select r.* from pledge q join reservation r on r.id = q.reservation where q.part = %d) reservation`, b.part)
+}
+
+// accepted are the flattrs that must get a share.
+func (b *building) accepted() string {
+	accepted := `select count(*) from flattr f where f.period = $1 and f.state = 'accepted'`
+	if b.pledged {
+		accepted += fmt.Sprintf(` and exists (select from pledge q where q.period = f.period and q.member = f.giver and q.part = %d)`, b.part)
+	}
+	return accepted
+}
 
 // build makes the month's shares and transfers, in tables that nobody reads yet. What a crash left of an
 // earlier attempt goes away first. conn holds the settlement's lock.
-func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month) (*building, error) {
-	b := &building{l: l, period: m.Period, donates: m.Unused == UnusedCause,
+func (l *Ledger) build(ctx context.Context, conn *pgx.Conn, m Month, part int32) (*building, error) {
+	b := &building{l: l, period: m.Period, donates: m.Unused == UnusedCause, pledged: m.Funding == FundingPledge, part: part,
 		things: newCatalogue(), filled: make(chan struct{}),
-		batch: journal.Settlement{Period: m.Period, Currency: l.inst.Currency, At: *m.FrozenAt}}
+		batch: journal.Settlement{Period: m.Period, Part: part, Currency: l.inst.Currency, At: *m.FrozenAt}}
 	if err := b.prepare(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -134,9 +159,12 @@ func (b *building) prepare(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if err := conn.QueryRow(ctx, `
 		select count(*), coalesce(sum(amount), 0)::bigint, coalesce(min(member), 0), coalesce(max(member), -1)
-		from reservation where period = $1 and state <> 'released'`, b.period).
+		from `+b.reservations()+` where period = $1 and state <> 'released'`, b.period).
 		Scan(&b.totals.givers, &b.totals.reserved, &b.run.first, &b.run.last); err != nil {
 		return err
+	}
+	if b.part > 0 {
+		return b.findClearing(ctx, conn)
 	}
 	if _, err := conn.Exec(ctx, `
 		insert into settlement (period, stage, givers, began_at) values ($1, 'splitting', $2, $3)
@@ -144,13 +172,20 @@ func (b *building) prepare(ctx context.Context, conn *pgx.Conn) error {
 		b.period, b.totals.givers, b.l.Now()); err != nil {
 		return err
 	}
+	return b.findClearing(ctx, conn)
+}
+
+func (b *building) findClearing(ctx context.Context, conn *pgx.Conn) error {
 	return conn.QueryRow(ctx, `
 		select coalesce(max(id), 0) from account where kind = 'clearing' and owner = 0 and currency = $1`, b.l.inst.Currency).
 		Scan(&b.clearing)
 }
 
-// stage tells whoever looks how far it is.
+// stage tells whoever looks how far it is; of a settled month that is no matter.
 func (b *building) stage(ctx context.Context, conn *pgx.Conn, stage string) error {
+	if b.part > 0 {
+		return nil
+	}
 	_, err := conn.Exec(ctx, `update settlement set stage = $2, done = $3 where period = $1`, b.period, stage, b.done.Load())
 	return err
 }
@@ -212,7 +247,7 @@ func (b *building) work(ctx context.Context, conn *pgx.Conn, next *atomic.Int64)
 // it was computed from (protocol §10.3).
 func (b *building) check(ctx context.Context, conn *pgx.Conn) error {
 	var shares, shared, accepted int64
-	if err := conn.QueryRow(ctx, `select count(*) from flattr where period = $1 and state = 'accepted'`, b.period).Scan(&accepted); err != nil {
+	if err := conn.QueryRow(ctx, b.accepted(), b.period).Scan(&accepted); err != nil {
 		return err
 	}
 	if err := conn.QueryRow(ctx, `select count(*), coalesce(sum(amount), 0)::bigint from `+b.table()).Scan(&shares, &shared); err != nil {

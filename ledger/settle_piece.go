@@ -69,7 +69,7 @@ func (p *piece) settle(ctx context.Context, after, upto int64) error {
 func (p *piece) read(ctx context.Context, after, upto int64) (err error) {
 	found, err := p.conn.Query(ctx, `
 		select r.id, r.member, r.amount, a.id, m.name
-		from (select id, member, amount from reservation
+		from (select id, member, amount from `+p.b.reservations()+`
 		      where period = $1 and state <> 'released' and member > $2 and member <= $3 offset 0) r
 		join (select id, name from member where id > $2 and id <= $3 offset 0) m on m.id = r.member
 		join (select id, owner from account where kind = 'means' and currency = $4 and owner > $2 and owner <= $3 offset 0) a
@@ -134,6 +134,9 @@ func (p *piece) split() error {
 	rest := p.clicks
 	for _, budget := range p.budgets {
 		n := 0
+		for p.b.pledged && len(rest) > 0 && rest[0].giver < budget.Member {
+			rest = rest[1:] // hasn't paid
+		}
 		for n < len(rest) && rest[n].giver == budget.Member {
 			n++
 		}
@@ -147,7 +150,7 @@ func (p *piece) split() error {
 		p.share(budget, rest[:n])
 		rest = rest[n:]
 	}
-	if len(rest) > 0 {
+	if len(rest) > 0 && !p.b.pledged {
 		return fmt.Errorf("%w: member %d has accepted flattrs in %s and no budget", ErrInvariant, rest[0].giver, p.b.period)
 	}
 	return nil

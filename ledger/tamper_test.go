@@ -33,6 +33,12 @@ var exempt = []struct {
 		"the number that a peer gave its claim; it is a key, no amount"},
 	{"claim", "^supersedes swapped", func(r ledgertest.Record) bool { return r["direction"] == "in" },
 		"which of its refused claims a peer replaced by which: its signed offer is the evidence"},
+	{"pledge", `^amount (\+|swapped)`, func(r ledgertest.Record) bool { return r["state"] == "promised" },
+		"what is promised for a month that isn't collected yet: the budget may have been lowered since"},
+	{"pledge", `^deleted`, func(r ledgertest.Record) bool { return r["state"] == "promised" },
+		"what was promised for a month that is over and isn't collected yet, by one who has flattred nothing in it"},
+	{"collection", `^deleted`, func(r ledgertest.Record) bool { return fmt.Sprint(r["givers"]) == "0" },
+		"that a part was collected in which nothing came, and another follows: it is collected again"},
 }
 
 var tamperEvery = flag.Int("tamper.every", 0, "TestTamper tries every so manyth change; 1: all of them; 0: one of each kind")
@@ -96,7 +102,7 @@ func TestPlayedMonthsHaveEverything(t *testing.T) {
 	}
 	want := strings.Fields(`account transfer reservation share share_return earning claim claim_line payment
 		payment_allocation line_allocation deposit withdrawal transfer_key settlement
-		advance line_advance write_off write_off_line`)
+		advance line_advance write_off write_off_line pledge collection`)
 	for _, tab := range books {
 		for _, c := range tab.Columns {
 			if tab.Name == "settlement" {

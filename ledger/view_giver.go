@@ -18,6 +18,7 @@ type MonthView struct {
 	ClosesAt time.Time // first instant after the month
 	Budget   int64     // what the member gives a month
 	Reserved int64     // what is held back for this month; 0: no budget runs
+	Pledge   *Pledge   // of a pledge month, what is promised; reserved once it is collected
 	Free     int64     // means not held back for any month
 	Rolled   int64     // of a settled month: what no flattr took and so stayed the giver's
 	Donated  int64     // … or went to the instance's cause
@@ -93,6 +94,9 @@ func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView
 		return v, err
 	}
 	v.Budget, v.Reserved, v.Free = m.Budget, r.Amount, means.Free()
+	if v.Pledge, err = tx.pledgeOf(ctx, by, v.Period); err != nil {
+		return v, err
+	}
 	v.Lines, err = rows[MonthLine](tx.Query(ctx, `
 		select f.id, f.thing, t.iri, t.url, t.title, t.payee, t.payee_name, f.state, f.reason, f.carry_count,
 		  f.carries is not null and f.carry_count = 0 as waited, f.made_at, s.amount as settled, coalesce(b.amount, 0)::bigint as returned
@@ -120,11 +124,11 @@ func (v *MonthView) project(giver string) {
 		switch {
 		case line.Settled != nil:
 			line.Share = *line.Settled
-		case line.Counts() && v.State != "settled":
+		case line.Counts() && (v.State != "settled" || line.State == Accepted && v.Waits()):
 			counting, ties = append(counting, i), append(ties, TieOf(v.Period, giver, line.IRI))
 		}
 	}
-	for k, part := range Split(v.Reserved, ties) {
+	for k, part := range Split(v.Runs(), ties) {
 		v.Lines[counting[k]].Share = part
 	}
 }
@@ -138,21 +142,24 @@ type MonthSummary struct {
 	Rolled   int64
 	Donated  int64
 	Returned int64
+	Pledged  int64  // of a pledge month, what was promised
+	Pledge   string // the pledge's state, or ""
 }
 
 // MyMonths lists the months in which a member gave or reserved anything, newest first.
 func (l *Ledger) MyMonths(ctx context.Context, by int64) ([]MonthSummary, error) {
 	return rows[MonthSummary](l.pool.Query(ctx, `
-		select m.period, m.state, coalesce(r.amount, 0)::bigint as reserved,
+		select m.period, m.state, coalesce(r.amount, 0)::bigint as reserved, coalesce(q.amount, 0) as pledged, coalesce(q.state, '') as pledge,
 		  (select count(*) from flattr f where f.giver = $1 and f.period = m.period
 		     and f.state in ('sent', 'held', 'accepted')) as flattrs,
 		  case when x.unused and m.unused = 'rollover' then coalesce(r.amount, 0) else 0 end::bigint as rolled,
 		  case when x.unused and m.unused = 'cause' then coalesce(r.amount, 0) else 0 end::bigint as donated,
 		  (select coalesce(sum(b.amount), 0) from share_return b where b.giver = $1 and b.period = m.period)::bigint as returned
 		from month m left join reservation r on r.member = $1 and r.period = m.period and r.state <> 'released'
+		left join pledge q on q.member = $1 and q.period = m.period
 		cross join lateral (select m.state = 'settled' and not exists (
 		  select from share s where s.giver = $1 and s.period = m.period) as unused) x
-		where r.id is not null or exists (select from flattr f where f.giver = $1 and f.period = m.period)
+		where r.id is not null or q.member is not null or exists (select from flattr f where f.giver = $1 and f.period = m.period)
 		order by m.period desc`, by))
 }
 
@@ -180,7 +187,7 @@ func (l *Ledger) Prospect(ctx context.Context, by, thing int64) (Prospect, error
 				p.Number++
 			}
 		}
-		p.Each, p.Funded = v.Reserved/int64(p.Number), v.Reserved > 0
+		p.Each, p.Funded = v.Runs()/int64(p.Number), v.Runs() > 0
 		if err := tx.QueryRow(ctx, `
 			select coalesce(member = $1, false) from thing where id = $2`, by, thing).Scan(&p.Own); err != nil {
 			return notFound(err)

@@ -19,6 +19,7 @@ type InstanceMonth struct {
 	Claimed  int64 // of Shared, to other instances' members, as it was first claimed
 	Fee      int64 // kept here of what was given to members in this month, by anybody's givers
 	Returned int64 // of Claimed, what came back to its givers
+	Pledges  Pledges
 }
 
 // ClaimPayment is the part of a payment that pays one of the month's claims.
@@ -46,6 +47,9 @@ func (l *Ledger) InstanceMonth(ctx context.Context, period string, most int, hea
 		v := InstanceMonth{Month: month}
 		if err := tx.QueryRow(ctx, instanceSums, period).Scan(&v.Givers, &v.Reserved, &v.Flattrs, &v.Shared, &v.Rolled,
 			&v.Earned, &v.Claimed, &v.Fee, &v.Returned); err != nil {
+			return err
+		}
+		if v.Pledges, err = l.pledgesIn(ctx, tx, month); err != nil {
 			return err
 		}
 		if v.Unused == UnusedCause {
@@ -82,6 +86,6 @@ const instanceSums = `
 func (l *Ledger) Around(ctx context.Context, period string, settled bool) (before, after string, err error) {
 	err = l.pool.QueryRow(ctx, `
 		select coalesce(max(period) filter (where period < $1), ''), coalesce(min(period) filter (where period > $1), '')
-		from month where state = 'settled' or not $2`, period, settled).Scan(&before, &after)
+		from month m where `+forGood+` or not $2`, period, settled).Scan(&before, &after)
 	return before, after, err
 }

@@ -73,7 +73,8 @@ func (l *Ledger) Earned(ctx context.Context, by int64) (Earnings, error) {
 const earnedCounts = `
 	select coalesce((select sum(amount) from withdrawal where member = $1 and source = 'earned' and state = 'paid'), 0)::bigint,
 	  (select count(*) from flattr f join thing t on t.id = f.thing join month m on m.period = f.period
-	    where t.member = $1 and f.state in ('accepted', 'held') and m.state <> 'settled') +
+	    where t.member = $1 and f.state in ('accepted', 'held') and (m.state <> 'settled' or f.state = 'accepted' and exists (
+	      select from pledge q where q.member = f.giver and q.period = f.period and q.state = 'promised'))) +
 	  (select count(distinct (r.giver, r.object, r.period)) from received_flattr r
 	    where r.member = $1 and r.undone_at is null and r.answer in ('accept', 'tentative')
 	      and not exists (select from claim c where c.direction = 'in' and c.peer = r.peer and c.period = r.period)),

@@ -9,9 +9,12 @@ import (
 // Revenue is a payee's month: what was given in it, by the instances of the givers.
 type Revenue struct {
 	Month
-	Pledged   int64 // flattrs of the month that aren't settled or claimed yet: a count, no amount
-	Withdrawn int64 // paid out within the month, whatever month it was given in
-	Sources   []EarnedFrom
+	Pledged int64 // flattrs of the month that aren't settled or claimed yet: a count, no amount
+	// PledgedAmount is about what givers here have promised for the month and not paid yet, in micro-units. It is no
+	// money, and in no books.
+	PledgedAmount int64
+	Withdrawn     int64 // paid out within the month, whatever month it was given in
+	Sources       []EarnedFrom
 }
 
 // Flattrs is how many of the month have an amount.
@@ -98,6 +101,9 @@ func (l *Ledger) revenue(ctx context.Context, by int64, period string, head func
 			by, period, l.inst.Host).Scan(&r.Pledged); err != nil {
 			return err
 		}
+		if err := tx.QueryRow(ctx, pledgedTo, by, period).Scan(&r.PledgedAmount); err != nil {
+			return err
+		}
 		if r.Sources, err = rows[EarnedFrom](tx.Query(ctx, earnedSources, by, l.inst.Host, period)); err != nil {
 			return err
 		}
@@ -113,18 +119,20 @@ func (l *Ledger) revenue(ctx context.Context, by int64, period string, head func
 // three flattrs, and if those are fewer than three in all, none of the next thing either.
 const revenueThings = `
 	with given as (
-	  select t.iri, count(*) as flattrs, sum(s.amount)::bigint as amount
+	  select t.iri, coalesce(q.part, 0) as part, count(*) as flattrs, sum(s.amount)::bigint as amount
 	  from thing t join flattr f on f.thing = t.id and f.period = $2 and f.state = 'accepted'
 	  join share s on s.giver = f.giver and s.thing = f.thing and s.period = $2
-	  where t.member = $1 group by t.iri),
+	  left join pledge q on q.member = s.giver and q.period = $2
+	  where t.member = $1 group by t.iri, coalesce(q.part, 0)),
 	ranked as (
-	  select *, row_number() over (order by flattrs, iri collate "C") as place,
-	    count(*) filter (where flattrs < 3) over () as few, coalesce(sum(flattrs) filter (where flattrs < 3) over (), 0) as hidden
+	  select *, row_number() over (partition by part order by flattrs, iri collate "C") as place,
+	    count(*) filter (where flattrs < 3) over (partition by part) as few,
+	    coalesce(sum(flattrs) filter (where flattrs < 3) over (partition by part), 0) as hidden
 	  from given),
 	source as (
-	  select '' as claim, $3::text as host, 'available' as state, iri as object, flattrs,
+	  select 'part ' || part as claim, $3::text as host, 'available' as state, iri as object, flattrs,
 	    case when flattrs < 3 or hidden between 1 and 2 and place = few + 1 then null else amount end as amount,
-	    sum(amount) over ()::bigint as total
+	    sum(amount) over (partition by part)::bigint as total
 	  from ranked
 	  union all
 	  select l.id::text, p.host, c.state, x->>'object', (x->>'flattrs')::bigint, (x->>'amount')::bigint, l.amount
@@ -139,7 +147,8 @@ const revenueThings = `
 	  union all
 	  select $3::text, 'pledged', t.iri, count(*), null, false
 	  from thing t join flattr f on f.thing = t.id and f.period = $2 and f.state in ('accepted', 'held')
-	  join month m on m.period = f.period and m.state <> 'settled'
+	  join month m on m.period = f.period and (m.state <> 'settled' or f.state = 'accepted' and exists (
+	    select from pledge q where q.member = f.giver and q.period = f.period and q.state = 'promised'))
 	  where t.member = $1 group by t.iri
 	  union all
 	  select p.host, 'pledged', r.object, count(distinct r.giver), null, false

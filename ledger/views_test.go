@@ -56,8 +56,8 @@ func TestMyMonth(t *testing.T) {
 		}
 	}
 	months, err := m.A.MyMonths(ctx, named(t, m.A, "alice").ID)
-	want := []ledger.MonthSummary{{"2027-01", "open", 1_000_000, 2, 0, 0, 0}, {"2026-12", "settled", 1_000_000, 4, 0, 0, 0},
-		{"2026-11", "settled", 1_000_000, 8, 0, 0, 125_000}}
+	want := []ledger.MonthSummary{{Period: "2027-01", State: "open", Reserved: 1_000_000, Flattrs: 2}, {Period: "2026-12", State: "settled", Reserved: 1_000_000, Flattrs: 4},
+		{Period: "2026-11", State: "settled", Reserved: 1_000_000, Flattrs: 8, Returned: 125_000}}
 	if d := cmp.Diff(want, months); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)
 	}

@@ -42,7 +42,7 @@ create sequence transfer_id;
 -- owner: ledger/journal
 -- One row moves one amount from the debit to the credit account: balanced by construction.
 -- A partition per batch: a month's running business ('2026-11'), or the settlement of a month
--- ('2026-11/settlement'), which is built aside and attached.
+-- ('2026-11/settlement'; what supplements it: '2026-11/settlement/1'), which is built aside and attached.
 create table transfer (
   id bigint not null default nextval('transfer_id'),
   batch text not null,                     -- the partitions are the only ones that there are

@@ -3,6 +3,7 @@ package web
 import (
 	"hash/fnv"
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -20,6 +21,7 @@ type monthPage struct {
 	Current   bool  // the open month, in which flattrs can be undone
 	Reference string
 	PayIn     []string
+	Due       []ledger.DuePledge // of all months on the open month's page, else of this one
 
 	Monthly    []ledger.SubscriptionView // of the open month's page
 	Repeatable []ledger.MonthLine        // its flattrs that don't repeat
@@ -30,7 +32,7 @@ type monthPage struct {
 func (p monthPage) Next() int { return p.Counting + 1 }
 
 // Short tells whether the means didn't reach for the whole budget.
-func (p monthPage) Short() bool { return p.Budget > p.Reserved }
+func (p monthPage) Short() bool { return p.Budget > p.Runs() }
 
 func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (monthPage, error) {
 	m, err := s.ledger.MyMonth(r.Context(), v.member.ID, period) // "" is the open one
@@ -52,7 +54,13 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 			return p, err
 		}
 	}
-	p.Each, p.NextEach = m.Reserved/int64(max(p.Counting, 1)), m.Reserved/int64(p.Next())
+	if p.Due, err = s.ledger.DuePledges(r.Context(), v.member.ID); err != nil {
+		return p, err
+	}
+	if !p.Current {
+		p.Due = slices.DeleteFunc(p.Due, func(d ledger.DuePledge) bool { return d.Period != p.Period })
+	}
+	p.Each, p.NextEach = m.Runs()/int64(max(p.Counting, 1)), m.Runs()/int64(p.Next())
 	return p, nil
 }
 

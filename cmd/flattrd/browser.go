@@ -74,16 +74,28 @@ func (b *browser) do(r *http.Request) error {
 		return err
 	}
 	if resp.StatusCode >= 400 {
-		return fmt.Errorf("%s %s: %s: %s", r.Method, r.URL, resp.Status, b.fault())
+		return &pageError{fmt.Sprintf("%s %s", r.Method, r.URL), resp.StatusCode, b.fault()}
 	}
 	return nil
+}
+
+// pageError is a page that says what went wrong.
+type pageError struct {
+	asked  string // method and address
+	status int
+	fault  string // as the page says it
+}
+
+func (e *pageError) Error() string {
+	return fmt.Sprintf("%s: %d %s: %s", e.asked, e.status, http.StatusText(e.status), e.fault)
 }
 
 // fault is what a page says is wrong.
 func (b *browser) fault() string {
 	text := b.doc.Find(".fault").First().Text()
 	if text == "" {
-		text = b.doc.Find("main h1").First().Text()
+		title := b.doc.Find("main h1").First()
+		text = title.Text() + ": " + title.NextFiltered("p").Text()
 	}
 	return strings.TrimSpace(text)
 }

@@ -6,15 +6,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,15 +26,20 @@ import (
 // lane is where one run at a time is played: three databases, a clock, and three loopback addresses.
 type lane struct {
 	*crashRig
-	n     int
-	ahead time.Duration // the clock
-	nodes []*node
-	books []*instance // the same databases, read by the test
-	ctx   context.Context
-	stop  context.CancelCauseFunc
+	n           int
+	leastClaims int           // of the month, as a check that there is something to compare
+	ahead       time.Duration // the clock
+	nodes       []*node
+	books       []*instance // the same databases, read by the test
+	wire        *wire
+	busy        *load // what goes on beside; nil: nothing
+	ctx         context.Context
+	stop        context.CancelCauseFunc
+	say         func(format string, args ...any) // of a kill, and of the way back; nil
 }
 
-func (r *crashRig) lane(n int) *lane { return &lane{crashRig: r, n: n} }
+// lane is a new run's. There are six pairs, and one claim that is refused.
+func (r *crashRig) lane(n int) *lane { return &lane{crashRig: r, n: n, leastClaims: 7} }
 
 func (l *lane) databases() []string { return l.crashRig.databases(fmt.Sprint("lane", l.n)) }
 
@@ -51,13 +54,21 @@ func (l *lane) turn(ahead time.Duration) error {
 	return writeClock(l.clockFile(), ahead)
 }
 
-// begin copies a snapshot and starts the three processes on it, with their failpoints armed.
-func (l *lane) begin(ctx context.Context, s snapshot, armed [3]string) error {
+// begin copies the snapshot before a stage and starts the three processes on it, with their failpoints armed.
+func (l *lane) begin(ctx context.Context, stage string, armed [3]string) error {
 	l.ctx, l.stop = context.WithCancelCause(ctx)
+	s := l.snapshots[stage]
+	if l.seed != 0 {
+		l.busy = &load{seed: l.seed, clicks: 2, stage: slices.IndexFunc(crashStages, func(s crashStage) bool { return s.name == stage })}
+	}
 	if err := l.turn(s.clock); err != nil {
 		return err
 	}
 	l.nodes, l.books = nil, nil
+	var err error
+	if l.wire, err = l.listenIn(); err != nil {
+		return err
+	}
 	for k, name := range l.databases() {
 		if err := l.copy(ctx, s.databases[k], name); err != nil {
 			return err
@@ -67,24 +78,28 @@ func (l *lane) begin(ctx context.Context, s snapshot, armed [3]string) error {
 		}
 	}
 	for k, b := range l.books {
-		n := &node{env: l.env(k, b.pool.Config().ConnString()), failed: l.stop}
+		n := l.node(k)
+		n.env = append(n.env, "FLATTRD_DATABASE_URL="+b.pool.Config().ConnString(), "FLATTRD_DATA="+l.dir)
 		l.nodes = append(l.nodes, n)
 		n.begin(l.binary, armed[k])
 	}
 	return nil
 }
 
-func (l *lane) env(k int, dsn string) []string {
+// node is the process of instance k, but for where its books are. The others are reached by the wire.
+func (l *lane) node(k int) *node {
 	i := worldInstances[k]
 	var table []string
 	for k, i := range worldInstances {
-		table = append(table, i.letter+".localhost="+l.address(k))
+		table = append(table, i.letter+".localhost="+l.tap(k))
 	}
-	return []string{"FLATTRD_HOST=" + worldHost(i.letter, l.port), "FLATTRD_RECIPROCITY=" + i.reciprocity,
-		fmt.Sprintf("FLATTRD_LISTEN=%s:%d", l.address(k), l.port), "FLATTRD_DATABASE_URL=" + dsn,
-		"FLATTRD_DATA=" + l.dir, "FLATTRD_LOG_LEVEL=WARN", "FLATTRD_TEST=1", "FLATTRD_TEST_HTTP=1",
+	n := &node{letter: i.letter, host: worldHost(i.letter, l.port), at: fmt.Sprintf("%s:%d", l.address(k), l.port),
+		failed: l.stop, say: l.say}
+	n.env = []string{"FLATTRD_HOST=" + n.host, "FLATTRD_RECIPROCITY=" + i.reciprocity, "FLATTRD_LISTEN=" + n.at,
+		"FLATTRD_LOG_LEVEL=WARN", "FLATTRD_TEST=1", "FLATTRD_TEST_HTTP=1",
 		"FLATTRD_TEST_CLOCK=" + l.clockFile(), "FLATTRD_TEST_RESOLVE=" + strings.Join(table, ","),
 		"FLATTRD_TEST_ALLOW=127.0.0.0/8"}
+	return n
 }
 
 // open lets the test read an instance's books.
@@ -93,6 +108,10 @@ func (l *lane) open(ctx context.Context, database string) error {
 	if err != nil {
 		return err
 	}
+	return l.openAt(ctx, dsn)
+}
+
+func (l *lane) openAt(ctx context.Context, dsn string) (err error) {
 	b := &instance{}
 	if b.pool, err = pgxpool.New(ctx, dsn); err != nil {
 		return err
@@ -114,6 +133,9 @@ func (l *lane) end(how syscall.Signal) {
 	for _, n := range l.nodes {
 		n.end(how)
 	}
+	if l.wire != nil {
+		l.wire.end()
+	}
 	if l.stop != nil {
 		l.stop(nil)
 	}
@@ -127,6 +149,14 @@ func (l *lane) deaths() (all [3]int32) {
 	return all
 }
 
+// slowest is the longest that a process took from its start to its first answer.
+func (l *lane) slowest() (longest time.Duration) {
+	for _, n := range l.nodes {
+		longest = max(longest, time.Duration(n.longest.Load()))
+	}
+	return longest
+}
+
 func (l *lane) logs() string {
 	var all strings.Builder
 	for k, n := range l.nodes {
@@ -135,74 +165,27 @@ func (l *lane) logs() string {
 	return all.String()
 }
 
-// browser is somebody's who finds the hosts at this lane's addresses.
+// browser is somebody's who finds the hosts at this lane's addresses, and seems to come from another address with each
+// request: how often one may ask isn't what is looked at here.
 func (l *lane) browser() *browser {
 	b := newBrowser()
-	b.client.Transport = &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	b.client.Transport = wanderer{&http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
 		var d net.Dialer
 		return d.DialContext(ctx, network, net.JoinHostPort(l.address(int(host[0]-'a')), port))
-	}}
+	}}}
 	return b
 }
 
-// node is an instance's process. One that was killed at its failpoint is started again without it; one
-// that ends in any other way fails the run.
-type node struct {
-	env    []string
-	failed context.CancelCauseFunc
-	log    syncBuffer
-	deaths atomic.Int32
-	ending atomic.Int32 // the signal that ends it
-	quit   context.CancelFunc
-	gone   chan struct{}
-}
+type wanderer struct{ *http.Transport }
 
-func (n *node) begin(binary, failpoint string) {
-	ctx, quit := context.WithCancel(context.Background())
-	n.quit, n.gone = quit, make(chan struct{})
-	n.ending.Store(int32(syscall.SIGKILL))
-	go func() {
-		defer close(n.gone)
-		runtime.LockOSThread() // Pdeathsig means the thread that started the process, not ours as a whole
-		for {
-			killed, err := n.run(ctx, binary, failpoint)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case !killed || failpoint == "":
-				n.failed(fmt.Errorf("%s ended by itself: %w", n.env[0], err))
-				return
-			}
-			n.deaths.Add(1)
-			failpoint = ""
-		}
-	}()
-}
-
-// run runs the program until it ends. It dies with the test, also if that is killed.
-func (n *node) run(ctx context.Context, binary, failpoint string) (killed bool, err error) {
-	cmd := exec.CommandContext(ctx, binary, "serve")
-	cmd.Env = append(append(os.Environ(), n.env...), "FLATTRD_FAILPOINT="+failpoint)
-	cmd.Stdout, cmd.Stderr = &n.log, &n.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.Signal(n.ending.Load())) }
-	err = cmd.Run()
-	if cmd.ProcessState == nil {
-		return false, err
-	}
-	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL, err
-}
-
-// end stops the process and waits for it.
-func (n *node) end(how syscall.Signal) {
-	n.ending.Store(int32(how))
-	n.quit()
-	<-n.gone
+func (w wanderer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", rand.IntN(256), rand.IntN(256), rand.IntN(256)))
+	return w.Transport.RoundTrip(r)
 }
 
 // syncBuffer takes what several processes in turn write.

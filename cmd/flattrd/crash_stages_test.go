@@ -7,26 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
-
-	"github.com/fedflattr/flattrd/ledger"
 )
 
 // crashStages are the rest of the month. Each begins and ends when nobody has anything left to tell.
-var crashStages = []struct {
-	name string
-	play func(*lane) error
-}{
-	{"close", (*lane).closed},
-	{"settle", (*lane).settled},
-	{"pay", (*lane).paid},
+var crashStages = []crashStage{
+	{"close", "closed", (*lane).closed},
+	{"settle", "settled", (*lane).settled},
+	{"pay", "settled", (*lane).paid},
+}
+
+type crashStage struct {
+	name  string
+	state string // of the month, in the end
+	play  func(*lane) error
 }
 
 // play plays the stages from a given one on.
@@ -36,7 +37,7 @@ func (l *lane) play(from string) error {
 		if on = on || s.name == from; !on {
 			continue
 		}
-		if err := s.play(l); err != nil {
+		if err := l.playBusy(s); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
@@ -70,6 +71,9 @@ func (l *lane) settled() error {
 
 // paid: every operator pays what is owed, and confirms what arrived.
 func (l *lane) paid() error {
+	if err := l.await("settled"); err != nil {
+		return err
+	}
 	if err := l.eachOperator(l.pay); err != nil {
 		return err
 	}
@@ -110,40 +114,42 @@ func (l *lane) eachOperator(do func(context.Context, *person) error) error {
 					err = do(ctx, op)
 				}
 				return err
-			})
+			}, reconciling)
 		})
 	}
 	operators.Wait()
 	return errors.Join(all...)
 }
 
-// persist is a person whom the server didn't answer: who tries again, from the start, looking at what
-// is there.
-func (l *lane) persist(do func(context.Context) error) error {
+// persist is a person whom the server didn't answer, or told to wait: who tries again, from the start, looking at
+// what is there.
+func (l *lane) persist(do func(context.Context) error, passing ...func(error) bool) error {
+	passing = append(passing, unanswered)
 	for {
 		err := do(l.ctx)
 		switch {
 		case context.Cause(l.ctx) != nil:
 			return errors.Join(context.Cause(l.ctx), err)
-		case !unanswered(err) && !reconciling(err):
+		case !slices.ContainsFunc(passing, func(is func(error) bool) bool { return is(err) }):
 			return err
 		}
-		if reconciling(err) {
-			time.Sleep(2 * time.Second) // logins are counted
-		}
-		time.Sleep(30 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// reconciling tells of an instance that has just started: it compares statements before it signs anything new. What
-// is refused for another reason stays so until the run's time is over.
+// reconciling: an instance that has just started signs nothing before it has compared statements with that peer, and
+// tells its operator so.
 func reconciling(err error) bool {
-	return err != nil && (strings.Contains(err.Error(), "422 Unprocessable Entity") || strings.Contains(err.Error(), "has no form for"))
+	var fault *pageError
+	return errors.As(err, &fault) && fault.status == http.StatusUnprocessableEntity &&
+		strings.Contains(fault.fault, "Statements are compared")
 }
 
+// unanswered: the process or its database was killed meanwhile.
 func unanswered(err error) bool {
 	var noAnswer *url.Error
-	return errors.As(err, &noAnswer) || errors.Is(err, io.ErrUnexpectedEOF)
+	var fault *pageError
+	return errors.As(err, &noAnswer) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &fault) && fault.status >= 500
 }
 
 // pay orders and reports the payment to each peer that the page doesn't show already.
@@ -169,7 +175,8 @@ func (l *lane) payOne(ctx context.Context, op *person, host string) error {
 	if err := op.open(ctx, op.base+"/admin/payments"); err != nil {
 		return err
 	}
-	if op.payment(host).Length() == 0 {
+	due := op.doc.Find("form[action='/admin/payments'] input[name=host][value='"+host+"']").Length() > 0
+	if due || op.payment(host).Length() == 0 { // of an earlier month there may be one
 		if err := op.submit(ctx, "/admin/payments", map[string]string{"host": host}); err != nil {
 			return err
 		}
@@ -202,72 +209,4 @@ func (l *lane) confirm(ctx context.Context, op *person) error {
 			return err
 		}
 	}
-}
-
-// await waits until the month has the state everywhere and nobody has anything left to tell. The
-// databases are read one after the other, so it takes two looks between which nothing was enqueued:
-// in between them there was a moment at which nothing waited anywhere.
-func (l *lane) await(state string) error {
-	var before []int64
-	for {
-		newest, err := l.quiet(state)
-		switch {
-		case context.Cause(l.ctx) != nil:
-			return fmt.Errorf("not %s and quiet: %w", state, context.Cause(l.ctx))
-		case err != nil:
-			return err
-		case newest != nil && slices.Equal(newest, before):
-			return nil
-		}
-		before = newest
-		time.Sleep(30 * time.Millisecond)
-	}
-}
-
-// quiet returns each instance's newest message, or nil while one waits or a month isn't there yet.
-func (l *lane) quiet(state string) (newest []int64, err error) {
-	for _, b := range l.books {
-		var last int64
-		var there bool
-		if err := b.pool.QueryRow(l.ctx, `
-			select coalesce(max(id), 0), count(*) filter (where state in
-			  ('available', 'pending', 'retryable', 'running', 'scheduled')) = 0
-			  and exists (select from month m where m.period = $1 and m.state = $2)
-			from river_job`, l.month, state).Scan(&last, &there); err != nil || !there {
-			return nil, err
-		}
-		newest = append(newest, last)
-	}
-	return newest, nil
-}
-
-// outcome checks the books, each by itself and all together, and returns the hashes that the program
-// prints.
-func (l *lane) outcome(ctx context.Context) ([]string, error) {
-	d := &demo{world: &world{instances: l.books}, month: l.month}
-	s, err := d.statement(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if s.Invariants != "ok" {
-		return nil, fmt.Errorf("%w: %s", ledger.ErrInvariant, s.Invariants)
-	}
-	if n := len(s.Claims); n < 7 { // six pairs, and one claim that was refused
-		return nil, fmt.Errorf("only %d claims: %v", n, s.Claims)
-	}
-	hashes, all := make([]string, len(l.nodes)), make([]error, len(l.nodes))
-	var checks sync.WaitGroup
-	for k, n := range l.nodes {
-		checks.Go(func() {
-			cmd := exec.CommandContext(ctx, l.binary, "check", "--hash")
-			cmd.Env = n.env
-			out, err := cmd.CombinedOutput()
-			hashes[k] = strings.TrimSpace(string(out))
-			if err != nil {
-				all[k] = fmt.Errorf("check --hash of %s: %w: %s", worldInstances[k].letter, err, out)
-			}
-		})
-	}
-	checks.Wait()
-	return hashes, errors.Join(all...)
 }

@@ -16,77 +16,89 @@ import (
 	"time"
 )
 
-// crash is a run in which processes kill themselves at failpoints: a, b and c each at its own. Brief ones
-// are those of go test -short.
+// crash is a run in which processes kill themselves at failpoints: a, b and c each at its own, one after the other. Brief
+// ones are those of go test -short.
 type crash struct {
-	from     string // the stage that the run starts with
-	armed    [3]string
-	brief    bool
-	anywhere bool // one death is enough: not every instance passes every failpoint
+	from  string // the stage that the run starts with
+	armed [3]string
+	brief bool
 }
 
-// crashes name every failpoint at least once. Those that not all instances pass: b alone gives a final
-// answer at close, has a claim refused, and offers a third one, its successor.
+// crashes name every failpoint at least once, in order of the stages: mostly one at close, one in settlement, one when it is
+// paid. Those that not all instances pass: b alone gives a final answer at close, has a claim refused, and offers a third
+// one, its successor. Rendered is signed and stored, but not sent; delivered is answered with 202, but not noted. Committed
+// is booked; taken is that too, but 202 isn't sent. Prepared and changed are committed, but the operator sees no page; the
+// third change is the first payment that is confirmed as received.
 var crashes = []crash{
-	{from: "close", armed: [3]string{"close.locked", "close.answered", "close.before-commit"}},
-	{from: "close", armed: [3]string{"close.committed", "accept.rendered", "settle.locked"}},
-	{from: "close", armed: [3]string{"settle.split", "accept.delivered", "settle.booked"}, brief: true},
-	{from: "close", armed: [3]string{"settle.frozen", "settle.built", "reserve.committed"}, brief: true},
-
-	// Rendered is signed and stored, but not sent; delivered is answered with 202, but not noted.
-	{from: "settle", armed: [3]string{"settle.before-commit", "settle.committed", "claim.rendered"}},
-	{from: "settle", armed: [3]string{"claim.stored", "claim.rendered:3", "claim.posted"}},
-	// Committed is booked; taken is that too, but 202 isn't sent.
-	{from: "settle", armed: [3]string{"claim.committed", "claim.delivered:3", "inbox.taken"}, brief: true},
-	{from: "settle", armed: [3]string{"claim.delivered", "answer.stored", "claim-answer.rendered"}},
-	{from: "settle", armed: [3]string{"answer.stored:2", "answer.judged", "answer.posted"}, brief: true},
-	{from: "settle", armed: [3]string{"answer.committed", "answer.refused", "claim-answer.delivered"}},
-
-	// Prepared and changed are committed, but the operator sees no page; the third change is the first
-	// payment that is confirmed as received.
-	{from: "pay", armed: [3]string{"payment.prepared", "payment.sent", "payment.changed"}},
-	{from: "pay", armed: [3]string{"payment.rendered", "payment.announced", "payment.delivered"}},
-	{from: "pay", armed: [3]string{"inbox.taken:2", "payment.judged:3", "payment.changed:3"}, brief: true},
-	{from: "pay", armed: [3]string{"payment-answer.rendered", "payment.posted", "payment-answer.delivered"}},
-	{from: "pay", armed: [3]string{"payment.stored", "inbox.taken", "payment.answered"}},
+	{from: "close", armed: [3]string{
+		"close.locked settle.before-commit payment.prepared",
+		"close.answered settle.committed payment.sent",
+		"close.before-commit claim.rendered payment.changed"}},
+	{from: "close", armed: [3]string{
+		"close.committed claim.stored payment.rendered",
+		"accept.rendered claim.rendered:3 payment.announced",
+		"settle.locked claim.posted payment.delivered"}},
+	{from: "close", brief: true, armed: [3]string{
+		"settle.split claim.committed inbox.taken:2",
+		"accept.delivered claim.delivered:3 payment.judged:3",
+		"settle.booked inbox.taken payment.changed:3"}},
+	{from: "close", brief: true, armed: [3]string{
+		"settle.frozen answer.stored:2",
+		"settle.built answer.judged",
+		"reserve.committed answer.posted"}},
+	{from: "settle", armed: [3]string{
+		"claim.delivered payment-answer.rendered",
+		"answer.stored payment.posted",
+		"claim-answer.rendered payment-answer.delivered"}},
+	{from: "settle", armed: [3]string{
+		"answer.committed payment.stored",
+		"answer.refused inbox.taken",
+		"claim-answer.delivered payment.answered"}},
 }
 
-var eachCrash = flag.Bool("crash.each", false, "crash at each failpoint in a run of its own, in all three instances")
+var crashTimes = flag.Int("crash.times", 0, "crash at each failpoint so many times, in months that differ")
 
 // planned are the runs of this test. The first isn't disturbed: what is compared doesn't vary by itself.
 func planned() []crash {
 	plan := []crash{{from: "close"}}
 	for _, c := range crashes {
-		switch {
-		case *eachCrash:
-			for _, name := range c.armed {
-				plan = append(plan, crash{from: c.from, armed: [3]string{name, name, name}, anywhere: true})
-			}
-		case c.brief || !testing.Short():
+		if c.brief || !testing.Short() {
 			plan = append(plan, c)
 		}
 	}
 	return plan
 }
 
-// lanesAtOnce: a run mostly waits, for ticks and for messages to be tried again.
-const lanesAtOnce = 4
+// lanesAtOnce: a run mostly waits, for ticks and for messages to be tried again. Where it is measured how long a process
+// takes to come back, there are fewer.
+const (
+	lanesAtOnce   = 4
+	lanesMeasured = 3
+)
 
 // Whatever step the processes of three instances are killed at, they come to the same books after a
 // restart as without it.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
-	rig := newCrashRig(t)
+	if *crashTimes > 0 {
+		crashOften(t, *crashTimes)
+		return
+	}
+	newCrashRig(t, 0, "").runAll(t, planned(), func(t *testing.T, c crash, deaths [3]int32) { c.checkDeaths(t, deaths) })
+}
+
+// runAll runs a plan in all lanes; judge is given each run's deaths.
+func (r *crashRig) runAll(t *testing.T, plan []crash, judge func(t *testing.T, c crash, deaths [3]int32)) {
 	next := make(chan crash)
 	var lanes sync.WaitGroup
-	for n := range lanesAtOnce {
+	for n := range r.atOnce {
 		lanes.Go(func() {
 			for c := range next {
-				t.Run(c.from+" "+strings.Join(c.armed[:], " "), func(t *testing.T) { rig.run(t, n, c) })
+				t.Run(c.from+" "+strings.Join(c.armed[:], " "), func(t *testing.T) { judge(t, c, r.run(t, n, c)) })
 			}
 		})
 	}
-	for _, c := range planned() {
+	for _, c := range plan {
 		next <- c
 	}
 	close(next)
@@ -94,42 +106,49 @@ func TestCrashes(t *testing.T) {
 }
 
 // run plays the rest of the month with the failpoints armed and compares what comes of it.
-func (r *crashRig) run(t *testing.T, n int, c crash) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+func (r *crashRig) run(t *testing.T, n int, c crash) (deaths [3]int32) {
+	ctx, cancel := context.WithTimeout(t.Context(), r.patience())
 	defer cancel()
 	l := r.lane(n)
 	defer l.end(syscall.SIGKILL)
-	if err := l.begin(ctx, r.snapshots[c.from], c.armed); err != nil {
+	if r.seed != 0 {
+		l.say = t.Logf
+	}
+	if err := l.begin(ctx, c.from, c.armed); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.play(c.from); err != nil {
-		t.Fatalf("%v\n%s", err, l.logs())
+		lines, _ := l.lines(t.Context())
+		t.Fatalf("%v\n%s%s", err, r.differ(lines), l.logs())
 	}
 	got, err := l.outcome(ctx)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, l.logs())
 	}
 	if !slices.Equal(got, r.want) {
-		t.Errorf("hashes are %v, undisturbed %v\n%s", got, r.want, l.logs())
+		lines, err := l.lines(ctx)
+		t.Errorf("hashes are %v, undisturbed %v\n%s%v\n%s", got, r.want, r.differ(lines), err, l.logs())
 	}
-	c.checkDeaths(t, l.deaths())
+	if err := l.checkKept(ctx); err != nil {
+		t.Errorf("%v\n%s", err, l.logs())
+	}
+	r.slowest.Store(max(r.slowest.Load(), int64(l.slowest())))
+	return l.deaths()
+}
+
+// patience is for how long a run may last. The long form runs beside other work.
+func (r *crashRig) patience() time.Duration {
+	if r.seed != 0 {
+		return 20 * time.Minute
+	}
+	return 2 * time.Minute
 }
 
 // checkDeaths: a failpoint that is never passed would let its run succeed for nothing.
 func (c crash) checkDeaths(t *testing.T, deaths [3]int32) {
-	if c.anywhere {
-		if deaths == [3]int32{} {
-			t.Errorf("nobody was killed at %s", c.armed[0])
-		}
-		return
-	}
-	for k, name := range c.armed {
-		want := int32(0)
-		if name != "" {
-			want = 1
-		}
-		if deaths[k] != want {
-			t.Errorf("%s was killed %d times at %q", worldInstances[k].letter, deaths[k], name)
+	for k, armed := range c.armed {
+		if want := int32(len(strings.Fields(armed))); deaths[k] != want {
+			t.Errorf("%s was killed %d times at %q", worldInstances[k].letter, deaths[k], armed)
 		}
 	}
 }
@@ -139,7 +158,7 @@ func TestFailpointsAreCrashed(t *testing.T) {
 	t.Parallel()
 	tested := map[string]bool{}
 	for _, c := range crashes {
-		for _, armed := range c.armed {
+		for _, armed := range strings.Fields(strings.Join(c.armed[:], " ")) {
 			name, _, _ := strings.Cut(armed, ":")
 			tested[name] = true
 		}

@@ -181,8 +181,13 @@ const connections = 24
 // long as it publishes, and migrations have sessions of their own.
 const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '60s'`
 
+// durable has commits wait for the disk where a server, database or role is set not to: what we say is done must be there
+// after the server was killed. Whoever doesn't want to wait says so with fsync, or waits for a standby as well.
+const durable = `
+	select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`
+
 func bounded(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, bounds)
+	_, err := conn.Exec(ctx, bounds+`;`+durable)
 	return err
 }
 

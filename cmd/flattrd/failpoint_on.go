@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -12,9 +13,14 @@ import (
 )
 
 // armFailpoint makes the process kill itself at the named step: at its first pass, or with "name:n" at
-// the n-th.
+// the n-th. With "tell" it tells each pass, which is how a test learns what there is to kill it at.
 func armFailpoint(spec string) error {
-	if spec == "" {
+	switch spec {
+	case "":
+		return nil
+	case "tell":
+		tell := func(passed string) { fmt.Fprintln(os.Stderr, "failpoint", passed) }
+		ledger.Failpoint.Store(&tell)
 		return nil
 	}
 	name, nth, counted := strings.Cut(spec, ":")

@@ -40,7 +40,8 @@ type parts struct {
 	noNetting bool
 }
 
-// newInstance creates the instance's row if the database is new, and plugs everything together.
+// newInstance creates the instance's row if the database is new, plugs everything together, and holds what waits for
+// statements to be compared: before anybody can ask, because an operator's page signs things, too.
 func newInstance(ctx context.Context, p parts) (*instance, error) {
 	log := slog.Default()
 	if err := ledger.Create(ctx, p.pool, p.inst, p.now().UTC()); err != nil {
@@ -70,14 +71,11 @@ func newInstance(ctx context.Context, p parts) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &instance{ledger: books, fed: fed, handler: fed.Handler(site), pool: p.pool}, nil
+	return &instance{ledger: books, fed: fed, handler: fed.Handler(site), pool: p.pool}, fed.Start(ctx)
 }
 
 // work delivers and turns months until ctx ends.
 func (i *instance) work(ctx context.Context) error {
-	if err := i.fed.Start(ctx); err != nil {
-		return err
-	}
 	failed := make(chan error, 1)
 	go func() { failed <- i.fed.Work(ctx) }()
 	ticks := time.NewTicker(time.Second)

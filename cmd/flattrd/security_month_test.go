@@ -237,7 +237,7 @@ func TestL9WhileClosing(t *testing.T) {
 	if _, err := tx.Exec(ctx, `update month set state = 'closed', closed_at = $2 where period = $1`, this, s.now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(ctx, `insert into month (period, state, opened_at, unused) values ($1, 'open', $2, 'rollover')`, next, s.now()); err != nil {
+	if _, err := tx.Exec(ctx, `insert into month (period, state, opened_at, unused, funding) values ($1, 'open', $2, 'rollover', 'prepaid')`, next, s.now()); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan int, 1)

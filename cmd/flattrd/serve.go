@@ -20,6 +20,7 @@ import (
 	"github.com/fedflattr/flattrd/federation/guard"
 	"github.com/fedflattr/flattrd/federation/vocab"
 	"github.com/fedflattr/flattrd/ledger"
+	"github.com/fedflattr/flattrd/web"
 )
 
 // serveCommand runs one instance behind a proxy that ends TLS.
@@ -30,6 +31,7 @@ type serveCommand struct {
 	Reciprocity string        `env:"FLATTRD_RECIPROCITY" default:"required" enum:"off,required,minimum" help:"Whether only those who give may receive: off, required, or minimum: who gives at least so much."`
 	Minimum     string        `name:"reciprocity-minimum" env:"FLATTRD_RECIPROCITY_MINIMUM" help:"What a payee's budget of the month must be at least, such as 2.00; only with --reciprocity=minimum."`
 	Unused      string        `env:"FLATTRD_UNUSED" default:"rollover" enum:"rollover,cause" help:"What becomes of a budget that no flattr took a share of: rollover or cause. Holds for months that open from now on."`
+	Funding     string        `env:"FLATTRD_FUNDING" default:"prepaid" enum:"prepaid,pledge" help:"Whether budgets are paid before they count, or promised and paid after the month: prepaid or pledge. Holds for months that open from now on."`
 	Cause       string        `env:"FLATTRD_CAUSE" help:"Name of the instance's cause, which gets what nobody else can."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
 	Unclaimed   int32         `name:"unclaimed-months" env:"FLATTRD_UNCLAIMED_MONTHS" default:"12" help:"For how many months a flattr waits for somebody who can be paid; 1 to 120."`
@@ -133,6 +135,21 @@ func (h testHooks) now() func() time.Time {
 	return (&turnedClock{file: h.Clock}).Now
 }
 
+// mode has the pages of an instance that is reached by http and whose clock is turned be those of a test instance: links
+// and handles of others like it are such as people can type.
+func (h testHooks) mode() *web.TestMode {
+	if !h.HTTP || h.Clock == "" {
+		return nil
+	}
+	clock := &turnedClock{file: h.Clock}
+	return &web.TestMode{
+		CloseMonth: func(context.Context) error {
+			now := clock.Now()
+			return clock.Turn(ledger.PeriodEnd(ledger.PeriodOf(now)).Sub(now) + time.Second)
+		},
+		Turn: func(_ context.Context, by time.Duration) error { return clock.Turn(by) }}
+}
+
 // Run serves until it is told to stop.
 func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	if err := c.Hooks.check(); err != nil {
@@ -157,7 +174,7 @@ func (c serveCommand) Run(ctx context.Context, d *Database) error {
 	}
 	defer pool.Close()
 	i, err := newInstance(ctx, parts{pool: pool, inst: inst, now: c.Hooks.now(), client: client,
-		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, payIn: c.PayIn, noNetting: c.NoNetting})
+		web: vocab.Web{AllowHTTP: c.Hooks.HTTP}, test: c.Hooks.mode(), payIn: c.PayIn, noNetting: c.NoNetting})
 	if err != nil {
 		return err
 	}
@@ -198,7 +215,7 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 		return ledger.Instance{}, err
 	}
 	return ledger.Instance{Host: host, BaseURL: base, Name: name, Currency: c.Currency, Reciprocity: c.Reciprocity,
-		Minimum: least, Unused: c.Unused, Cause: c.Cause, UnclaimedMonths: c.Unclaimed,
+		Minimum: least, Unused: c.Unused, Funding: c.Funding, Cause: c.Cause, UnclaimedMonths: c.Unclaimed,
 		GraceSeconds: int32(c.Grace / time.Second), Payto: c.Payto}, nil
 }
 

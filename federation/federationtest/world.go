@@ -32,6 +32,7 @@ func HostName(name string) string { return fmt.Sprintf("%s.localhost:%d", name, 
 type Host struct {
 	Name        string // "a" becomes a.localhost:Port
 	Reciprocity string // ledger.ReciprocityOff if ""
+	Funding     string // ledger.FundingPrepaid if ""
 	Options     []func(*ledger.Options)
 }
 
@@ -83,7 +84,7 @@ func (w *World) add(h Host) {
 	w.t.Helper()
 	host := HostName(h.Name)
 	inst := ledger.Instance{Host: host, BaseURL: "http://" + host, Name: h.Name, Currency: "EUR",
-		Reciprocity: h.Reciprocity, GraceSeconds: 86400, Payto: "payto://iban/DE75512108001245126199"}
+		Reciprocity: h.Reciprocity, Funding: h.Funding, GraceSeconds: 86400, Payto: "payto://iban/DE75512108001245126199"}
 	if inst.Reciprocity == "" {
 		inst.Reciprocity = ledger.ReciprocityOff
 	}

@@ -99,8 +99,12 @@ type Book struct {
 // next one or with COMMIT (the verdict is that of Do then); else all that is read is asked for in one
 // round trip, and all that is written goes in another.
 func Post(ctx context.Context, b Book, entries ...Entry) error {
-	if ok, err := b.short(ctx, entries); ok || err != nil {
-		return err
+	if sql, args, sent := b.short(entries); sent {
+		return nil
+	} else if args != nil {
+		if done, err := b.Tx.Exec(ctx, sql, args...); err != nil || done.RowsAffected() > 0 {
+			return err
+		}
 	}
 	entries, err := distinct(entries)
 	if err != nil || len(entries) == 0 {
@@ -123,8 +127,12 @@ func Post(ctx context.Context, b Book, entries ...Entry) error {
 // nothing but, at most, an empty account. err is of the whole: nothing may be kept.
 func PostEach(ctx context.Context, b Book, entries ...Entry) (verdicts []error, err error) {
 	verdicts = make([]error, len(entries))
-	if ok, err := b.short(ctx, entries); ok || err != nil {
-		return verdicts, err
+	if sql, args, sent := b.short(entries); sent {
+		return verdicts, nil
+	} else if args != nil {
+		if done, err := b.Tx.Exec(ctx, sql, args...); err != nil || done.RowsAffected() > 0 {
+			return verdicts, err
+		}
 	}
 	s := newStanding()
 	if err := b.Tx.SendBatch(ctx, s.read(b, entries)).Close(); err != nil {

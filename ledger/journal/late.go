@@ -19,7 +19,7 @@ type late struct {
 
 // Do runs f in a transaction and commits it. What f posts may be judged after Post has returned; where it can't be
 // booked in the short way, f is run a second time, and then each Post says what came of it. So f must leave
-// nothing outside of the transaction.
+// nothing outside of the transaction. It may commit by itself.
 func (p Pool) Do(ctx context.Context, f func(pgx.Tx) error) error {
 	t := &tx{pool: p.Pool, late: late{allowed: true}}
 	err := p.once(ctx, t, f)
@@ -31,7 +31,7 @@ func (p Pool) Do(ctx context.Context, f func(pgx.Tx) error) error {
 
 func (p Pool) once(ctx context.Context, t *tx, f func(pgx.Tx) error) error {
 	defer t.Rollback(context.WithoutCancel(ctx)) // a no-op after commit
-	if err := f(t); err != nil {
+	if err := f(t); err != nil || t.ended {
 		return err
 	}
 	return t.Commit(ctx)

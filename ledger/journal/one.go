@@ -1,7 +1,5 @@
 package journal
 
-import "context"
-
 // postOne is postFresh for one entry, in half the time.
 const (
 	postOne = takeOne + moveOne
@@ -37,19 +35,16 @@ const moveOne = `
 	insert into transfer (id, batch, kind, ref, phase, debit_account, credit_account, currency, amount, booked_at)
 	select transfer, $10, $7, $8, $9, debit, credit, $5, $6, $11 from taken, fit`
 
-// short writes entries if they are new, in one statement, now or with what comes next. Not ok: nothing was written.
-func (b Book) short(ctx context.Context, entries []Entry) (ok bool, err error) {
-	now, behind, args := postFresh, lateFresh, []any(nil)
+// short is the statement that writes entries if they are new, and its parameters; no parameters if it can't. What
+// is sent late is left to the transaction, and then there is nothing to do now.
+func (b Book) short(entries []Entry) (sql string, args []any, sent bool) {
+	now, behind := postFresh, lateFresh
 	if len(entries) == 1 {
 		now, behind, args = postOne, lateOne, b.one(entries[0])
 	} else {
 		args = b.fresh(entries)
 	}
-	if args == nil || later(b.Tx, behind, args) {
-		return args != nil, nil
-	}
-	done, err := b.Tx.Exec(ctx, now, args...)
-	return err == nil && done.RowsAffected() > 0, err
+	return now, args, args != nil && later(b.Tx, behind, args)
 }
 
 // one is an entry as postOne's parameters, if it is new and says all of itself.

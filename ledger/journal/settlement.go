@@ -14,11 +14,17 @@ import (
 // transaction. Whoever builds holds a lock that keeps others from building the same month.
 type Settlement struct {
 	Period   string // the month that is settled
+	Part     int32  // 0, or which supplement to its settlement
 	Currency string
 	At       time.Time
 }
 
-func (s Settlement) batch() string { return s.Period + "/settlement" }
+func (s Settlement) batch() string {
+	if s.Part > 0 {
+		return fmt.Sprintf("%s/settlement/%d", s.Period, s.Part)
+	}
+	return s.Period + "/settlement"
+}
 func (s Settlement) table() string { return Partition(s.batch()) }
 
 // Prepare makes the empty table, in place of one that a crash left. What all its transfers have in common are

@@ -207,6 +207,13 @@ func (t Table) near(r Record, books map[string]Table) (all []string) {
 			}
 		}
 	}
+	if other, ok := map[string]string{"pledge": "collection", "collection": "pledge"}[t.Name]; ok { // a month's collections seal its pledges
+		for _, o := range books[other].Rows {
+			if o["period"] == r["period"] {
+				all = append(all, books[other].named(o))
+			}
+		}
+	}
 	if t.Name == "transfer" {
 		all = append(all, booked(r["kind"].(string))+" "+fmt.Sprint(r["ref"]))
 	}

@@ -14,7 +14,7 @@ import (
 // in January: every table of the schema has rows, and every state of a reservation, claim, line,
 // payment and withdrawal occurs somewhere. Two further instances exist only as messages
 // written by hand: d.example does what an honest implementation of ours wouldn't, and e.example returns what c.example
-// has lost.
+// has lost. g.example, whose budgets are pledges, plays alone.
 //
 // Every split comes out even unless Uneven is set, so that two histories built separately are the
 // same but for their random ids: ties between equal shares are broken by those.
@@ -78,6 +78,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.reversals()
 	m.payouts()
 	m.leaving()
+	m.pledges(o)
 	return m
 }
 

@@ -86,8 +86,9 @@ func (r revenue) classic(ctx context.Context, to io.Writer) error {
 
 type revenueJSON struct {
 	head
-	Flattrs   int64        `json:"flattrs"` // that have an amount
-	Pledged   int64        `json:"pledged"` // flattrs that have none yet
+	Flattrs   int64        `json:"flattrs"`  // that have an amount
+	Pledged   int64        `json:"pledged"`  // flattrs that have none yet
+	Promised  amount       `json:"promised"` // about what members here have promised for it and not paid: no money yet
 	Amount    amount       `json:"amount"`
 	Announced amount       `json:"announced"`
 	Available amount       `json:"available"`
@@ -125,7 +126,7 @@ type thingJSON struct {
 func (r revenue) json(ctx context.Context, to io.Writer) error {
 	l := lists{to: to}
 	begin := func(v ledger.Revenue) error {
-		return errors.Join(l.begin(revenueJSON{headOf(r.ledger.Instance(), "Revenue", r.member.Name, v.Month), v.Flattrs(), v.Pledged,
+		return errors.Join(l.begin(revenueJSON{headOf(r.ledger.Instance(), "Revenue", r.member.Name, v.Month), v.Flattrs(), v.Pledged, amount(v.PledgedAmount),
 			amount(v.Amount()), amount(v.Announced()), amount(v.Available()), amount(v.Lost()), amount(v.Fee()), amount(v.Net()), amount(v.Withdrawn), sourcesOf(v.Sources)}), l.open("things"))
 	}
 	err := r.ledger.Revenue(ctx, r.member.ID, r.period, 0, begin, func(x ledger.RevenueThing) error {

@@ -72,21 +72,53 @@ func sums(t *table, v ledger.InstanceMonth, code string) error {
 			return err
 		}
 	}
+	if v.Funding != ledger.FundingPledge {
+		return nil
+	}
+	p := v.Pledges
+	for _, s := range []struct {
+		state         string
+		count, amount int64
+	}{{"", p.Givers, p.Promised}, {ledger.Collected, p.Paid, p.Collected}, {ledger.Promised, p.Waiting, p.Open},
+		{ledger.Unused, p.Unneeded, p.Unused}, {ledger.Void, p.Unpaid, p.Void}} {
+		if err := t.add(v.Period, v.State, "pledge", "", "", "", s.state, strconv.FormatInt(s.count, 10), decimal(s.amount), "", code); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 type instanceJSON struct {
 	head
-	Givers     int64  `json:"givers"`
-	Flattrs    int64  `json:"flattrs"`
-	Reserved   amount `json:"reserved"`
-	Shared     amount `json:"shared"`
-	RolledOver amount `json:"rolledOver"`
-	Donated    amount `json:"donated"`
-	Earned     amount `json:"earned"`
-	Claimed    amount `json:"claimed"`
-	Fee        amount `json:"fee"`
-	Returned   amount `json:"returned"`
+	Givers     int64        `json:"givers"`
+	Flattrs    int64        `json:"flattrs"`
+	Reserved   amount       `json:"reserved"`
+	Shared     amount       `json:"shared"`
+	RolledOver amount       `json:"rolledOver"`
+	Donated    amount       `json:"donated"`
+	Earned     amount       `json:"earned"`
+	Claimed    amount       `json:"claimed"`
+	Fee        amount       `json:"fee"`
+	Returned   amount       `json:"returned"`
+	Pledges    *pledgesJSON `json:"pledges"` // null: budgets are paid before
+}
+
+type pledgesJSON struct {
+	Givers    int64  `json:"givers"`
+	Promised  amount `json:"promised"`
+	Collected amount `json:"collected"` // of that, and so are the others
+	Open      amount `json:"open"`
+	Unused    amount `json:"unused"`
+	Void      amount `json:"void"`
+}
+
+// pledgesOf are a pledge month's.
+func pledgesOf(v ledger.InstanceMonth) *pledgesJSON {
+	if v.Funding != ledger.FundingPledge {
+		return nil
+	}
+	p := v.Pledges
+	return &pledgesJSON{p.Givers, amount(p.Promised), amount(p.Collected), amount(p.Open), amount(p.Unused), amount(p.Void)}
 }
 
 type claimJSON struct {
@@ -115,7 +147,7 @@ func (i instance) json(ctx context.Context, to io.Writer) error {
 	l, paying := lists{to: to}, false
 	err := i.ledger.InstanceMonth(ctx, i.period, 0, func(v ledger.InstanceMonth) error {
 		return errors.Join(l.begin(instanceJSON{headOf(i.ledger.Instance(), "InstanceMonth", "", v.Month), v.Givers, v.Flattrs, amount(v.Reserved),
-			amount(v.Shared), amount(v.Rolled), amount(v.Donated), amount(v.Earned), amount(v.Claimed), amount(v.Fee), amount(v.Returned)}), l.open("claims"))
+			amount(v.Shared), amount(v.Rolled), amount(v.Donated), amount(v.Earned), amount(v.Claimed), amount(v.Fee), amount(v.Returned), pledgesOf(v)}), l.open("claims"))
 	}, func(c ledger.Claim) error {
 		return l.add(claimJSON{c.IRI, c.Direction, c.Host, c.N, c.LineCount, amount(c.Amount), amount(c.Paid), c.State})
 	}, func(p ledger.ClaimPayment) error {

@@ -78,7 +78,7 @@ func sum(t *testing.T, rows []map[string]string, column string) (total int64) {
 func TestPlayedMonths(t *testing.T) {
 	t.Parallel()
 	m := ledgertest.PlayMonths(t, ledgertest.MonthOptions{Uneven: true})
-	for name, test := range map[string]func(*testing.T, *ledgertest.Months){"given": testGiven, "revenue": testRevenue,
+	for name, test := range map[string]func(*testing.T, *ledgertest.Months){"given": testGiven, "pledges": testPledges, "revenue": testRevenue,
 		"instance": testInstance, "documented": testDocumented, "journal": testJournal, "journal of a month": testJournalOfAMonth} {
 		t.Run(name, func(t *testing.T) { test(t, m) })
 	}
@@ -110,7 +110,7 @@ func testGiven(t *testing.T, m *ledgertest.Months) {
 	delete(carried, "thing")
 	if diff := cmp.Diff(map[string]string{"month": "2026-11", "month_state": "settled", "kind": "flattr", "url": "https://blog.example/mute/1", "title": "1",
 		"payee": "https://d.example/users/mute", "payee_name": "mute", "clicked_at": "2026-11-10T12:00:00Z", "state": "carried", "times_carried": "0",
-		"amount": "", "returned": "0.000000", "currency": "EUR"}, carried); diff != "" {
+		"amount": "", "returned": "0.000000", "currency": "EUR", "pledged": ""}, carried); diff != "" {
 		t.Error(diff)
 	}
 }

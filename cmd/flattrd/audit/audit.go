@@ -46,6 +46,8 @@ type auditor struct {
 	lowered    map[int64]reversal  // by the reservation that was lowered
 	departures map[int64]departure // by member
 
+	collections map[string]*collection // of pledge months, by month and part
+
 	accounts          map[int64]*account
 	claims            map[int64]*claim
 	claimIRI          map[string]*claim
@@ -55,10 +57,11 @@ type auditor struct {
 	writeOffs         map[int64]*writeOff
 	advanced, written map[int64]int64 // of what peers owe, what stands so in the end
 	payIRI            map[string]*payment
-	// refused says which refused line names a thing: by month and the thing's place.
+	// refused says which refused line names a thing: by month and part, and the thing's place.
 	refused map[string]map[int32]refusedLine
 
-	sums    []sum // of the month that is being derived, by the things' places
+	sums    []sum           // of the month that is being derived, by the things' places
+	later   map[int32][]sum // of the parts that supplement its settlement
 	parts   []int64
 	ties    []tie
 	order   []int32
@@ -77,7 +80,7 @@ func Run(ctx context.Context, tx pgx.Tx, o Options) (*Report, error) {
 		name string
 		do   func(context.Context) error
 	}{
-		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
+		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"collections", a.readCollections}, {"things", a.readThings}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
 		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"unclaimed flattrs", a.checkUnclaimed}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
 		{"books", a.checkBooks}, {"documents", a.checkDocuments},
 	} {

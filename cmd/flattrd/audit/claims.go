@@ -21,6 +21,7 @@ type claim struct {
 	state, answer      string
 	content            string // in: SHA-256 of the offer's JCS without proof
 	supersedes, origin int64
+	part               int32
 	adopted            bool // signed here, lost with a database, and returned by the peer
 	answered           *time.Time
 	confirmed          *time.Time
@@ -41,12 +42,12 @@ func (c *claim) live() bool { return c.answer == "accept" && c.state != "offered
 
 const claimHeads = `
 	select id, direction, peer, period, currency, coalesce(n, 0), coalesce(iri, ''), amount, line_count, digest, state, coalesce(answer, ''), content,
-	  coalesce(supersedes, 0), coalesce(origin, 0), adopted, answered_at, confirmed_at
+	  coalesce(supersedes, 0), coalesce(origin, 0), part, adopted, answered_at, confirmed_at
 	from claim order by id`
 
 func (c *claim) fields() []any {
 	return []any{&c.id, &c.direction, &c.peer, &c.period, &c.currency, &c.n, &c.iri, &c.amount, &c.lineCount, &c.digest,
-		&c.state, &c.answer, &c.content, &c.supersedes, &c.origin, &c.adopted, &c.answered, &c.confirmed}
+		&c.state, &c.answer, &c.content, &c.supersedes, &c.origin, &c.part, &c.adopted, &c.answered, &c.confirmed}
 }
 
 // checkClaims reads all claims, and holds each to its lines, its key, its state and its chain.

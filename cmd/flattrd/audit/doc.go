@@ -11,6 +11,7 @@
 //	deposit                 money arrived at the bank for a member
 //	reversal                an operator took a deposit back: from the giver's means, or as a loss
 //	reservation             what a member's budget holds back for a month
+//	pledge                  what a member promises for a month that is paid afterwards
 //	flattr                  a member's click on a thing in a month, and how the payee's home answered
 //	payment                 a bank transfer from or to another instance, with allocations to claims; or a netting, whose
 //	                        allocations pay as much of both sides' claims
@@ -28,6 +29,7 @@
 //	share_return            a share of a line that its payee's home refused, back to its giver, once
 //	line_allocation         what a received payment pays each line of a claim, by largest remainder
 //	settlement              a month's totals
+//	collection              a part of a pledge month's settlement: which promises were paid in time for it
 //	fee                     what the instance keeps of what a payee gets of a month, at its published rate
 //	donation                what no flattr took of a month's budgets, if its policy gives that to the cause; what a member
 //	                        who left has left

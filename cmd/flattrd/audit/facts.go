@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -41,10 +42,8 @@ func single(debit, credit string) func(*auditor, *fact) []entry {
 // settled is a single transfer of a month's settlement.
 func settled(debit, credit string) func(*auditor, *fact) []entry {
 	return func(a *auditor, f *fact) []entry {
-		e := entry{phase: "single", debit: debit, credit: credit, amount: f.amount, batch: f.period + "/settlement"}
-		if m := a.monthAt[f.period]; m != nil {
-			e.at = m.frozen
-		}
+		e := entry{phase: "single", debit: debit, credit: credit, amount: f.amount}
+		e.batch, e.at, _ = a.settlementOf(f.period)
 		return []entry{e}
 	}
 }
@@ -70,13 +69,14 @@ var kinds = []kind{
 		"case when l.id is not null and l.member is null then 0 else x.amount - x.repaid end"), // nobody's money stands in recovery
 		func(a *auditor, f *fact) []entry { return single("announced", f.state)(a, f) }},
 	{"budget", "reservation", `
-		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state, r.period, r.created_at, null::timestamptz
+		select r.id, r.member, 0::bigint, r.amount, case when f.giver is null then 0 else 1 end::bigint, r.state,
+		  r.period || coalesce('/' || q.part, ''), r.created_at, null::timestamptz
 		from reservation r left join (select distinct giver, period from flattr where state = 'accepted') f
-		  on f.giver = r.member and f.period = r.period order by r.id`,
+		  on f.giver = r.member and f.period = r.period left join pledge q on q.reservation = r.id order by r.id`,
 		budgetCalls},
 	{"chargeback", "reversal", reversals("chargeback"), ifAny(single("means", "bank"))},
 	{"claim", "claim", `
-		select id, 0::bigint, peer, amount, null::bigint, state, period, null::timestamptz, null::timestamptz
+		select id, 0::bigint, peer, amount, null::bigint, state, period || '/' || part, null::timestamptz, null::timestamptz
 		from claim where direction = 'out' and supersedes is null and not adopted order by id`,
 		settled("clearing", "payable")},
 	{"deposit", "deposit", `
@@ -87,12 +87,12 @@ var kinds = []kind{
 		from donation order by id`,
 		donationCalls},
 	{"earning", "earning", `
-		select id, 0::bigint, member, amount, null::bigint, '', period, null::timestamptz, null::timestamptz from earning order by id`,
+		select id, 0::bigint, member, amount, null::bigint, '', period || '/' || part, null::timestamptz, null::timestamptz from earning order by id`,
 		settled("clearing", "earned")},
 	{"fee", "fee", `
-		select f.id, f.member, 0::bigint, f.amount, null::bigint, '', case when f.earning is null then '' else f.period end,
+		select f.id, f.member, 0::bigint, f.amount, null::bigint, '', coalesce(e.period || '/' || e.part, ''),
 		  coalesce(y.answered_at, v.created_at), null::timestamptz
-		from fee f left join line_allocation x on x.id = f.allocation left join payment y on y.id = x.payment
+		from fee f left join earning e on e.id = f.earning left join line_allocation x on x.id = f.allocation left join payment y on y.id = x.payment
 		left join line_advance w on w.id = f.advance left join advance v on v.id = w.advance order by f.id`,
 		ifAny(feeCalls)},
 	{"line", "claim_line", `
@@ -166,20 +166,25 @@ func reversals(cause string) string {
 		from reversal v left join deposit d on d.id = v.deposit where v.cause = '` + cause + `' order by v.id`
 }
 
-// budgetCalls: a reservation is held back; released, it gives way to another in the same month; settled, it
+// budgetCalls: a reservation is held back, that of a pledge when it is paid; released, it gives way to another in the same month; settled, it
 // is given, if its giver had an accepted flattr, else it rolls over, or goes to the cause if the month's policy is so.
 func budgetCalls(a *auditor, f *fact) []entry {
 	e := entry{phase: "pending", debit: "means", credit: "clearing", amount: f.amount, at: f.made, batch: f.period}
+	period, _, promised := strings.Cut(f.period, "/")
+	if promised { // it was held back when it was paid, in a later month
+		e.batch = ""
+	}
 	done := e
 	done.at = nil
-	m := a.monthAt[f.period]
+	m := a.monthAt[period]
+	batch, at, published := a.settlementOf(f.period)
 	switch {
 	case f.state == "released":
 		done.phase = "void"
-	case m == nil || m.state != "settled":
+	case m == nil || !published:
 		return []entry{e}
 	default:
-		done.phase, done.batch, done.at = "void", m.batch(), m.frozen
+		done.phase, done.batch, done.at = "void", batch, at
 		if f.received != nil && *f.received > 0 || m.unused == "cause" {
 			done.phase = "post"
 		}

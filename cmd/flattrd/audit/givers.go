@@ -21,6 +21,7 @@ func (a *auditor) checkGiver(m *month, g *giver) {
 		a.find(Finding{Table: "member", Key: fmt.Sprint(g.id), Expected: "a member", Found: "none", Why: "gives in " + m.period})
 	}
 	a.checkPlaces(g)
+	a.checkPledge(m, g)
 	for _, c := range g.clicks {
 		a.checkClick(m, g, c)
 	}
@@ -70,7 +71,7 @@ func uuidOf(id [16]byte) string {
 // checkWaiting: in a month that isn't settled nothing is shared yet; those flattrs count whose budget runs, and no
 // others. While budgets are being reserved, some wait for their turn.
 func (a *auditor) checkWaiting(m *month, g *giver, reserving bool) {
-	funded := g.live() != nil
+	funded := g.live() != nil || g.pledge != nil
 	for _, c := range g.clicks {
 		at := c.in(m)
 		switch c.state {

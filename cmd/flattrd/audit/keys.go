@@ -21,7 +21,7 @@ func (k *transferKey) at() Finding {
 
 // key: a running transfer has its key, a settlement's has none.
 func (b *books) key(t *transfer) {
-	if strings.HasSuffix(t.batch, "/settlement") {
+	if strings.Contains(t.batch, "/settlement") {
 		return
 	}
 	b.strayKeys(t)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // reservation, click, share and giveBack are rows of one giver in one month.
 type reservation struct {
 	id, member, amount int64
 	state              string
+	made               time.Time
 }
 
 type click struct {
@@ -25,6 +27,7 @@ type giveBack struct{ id, giver, thing, claim, amount int64 }
 // giver is all that one giver has in one month.
 type giver struct {
 	id       int64
+	pledge   *pledge
 	reserved []reservation
 	clicks   []click
 	shares   []share
@@ -33,6 +36,7 @@ type giver struct {
 
 // monthRows are a month's rows, each in order of the givers.
 type monthRows struct {
+	pledges  *cursor[pledge]
 	reserved *cursor[reservation]
 	clicks   *cursor[click]
 	shares   *cursor[share]
@@ -47,6 +51,7 @@ func (a *auditor) checkMonths(ctx context.Context) error {
 	for i := range a.months {
 		m := &a.months[i]
 		clear(a.sums)
+		a.later = map[int32][]sum{}
 		if err := a.checkGivers(ctx, m); err != nil {
 			return err
 		}
@@ -70,7 +75,7 @@ func (a *auditor) checkMonths(ctx context.Context) error {
 func (a *auditor) checkStray(ctx context.Context) error {
 	for _, t := range [...][2]string{
 		{"share", `concat_ws('/', x.giver, x.thing, x.period)`}, {"share_return", `x.id::text`}, {"reservation", `x.id::text`},
-		{"flattr", `concat_ws('/', x.id, x.period)`}, {"earning", `x.id::text`}, {"settlement", `x.period`},
+		{"flattr", `concat_ws('/', x.id, x.period)`}, {"pledge", `concat_ws('/', x.period, x.member)`}, {"earning", `x.id::text`}, {"settlement", `x.period`},
 	} {
 		type stray struct{ key, period string }
 		all := open(ctx, a, "stray", `select `+t[1]+`, x.period from `+t[0]+` x
@@ -88,8 +93,9 @@ func (a *auditor) checkStray(ctx context.Context) error {
 func (a *auditor) openMonth(ctx context.Context, m *month) monthRows {
 	of := fmt.Sprintf(` where period = '%s' `, m.period)
 	return monthRows{
-		reserved: open(ctx, a, "reservation", `select id, member, amount, state from reservation`+of+`order by member, id`,
-			func(r *reservation) []any { return []any{&r.id, &r.member, &r.amount, &r.state} }),
+		pledges: open(ctx, a, "pledge", pledgeFields+of+`order by member`, (*pledge).fields),
+		reserved: open(ctx, a, "reservation", `select id, member, amount, state, created_at from reservation`+of+`order by member, id`,
+			func(r *reservation) []any { return []any{&r.id, &r.member, &r.amount, &r.state, &r.made} }),
 		clicks: open(ctx, a, "flattr", `select id, giver, thing, state from flattr`+of+`and state <> 'undone' order by giver, thing`,
 			func(c *click) []any { return []any{&c.id, &c.giver, &c.thing, &c.state} }),
 		shares: open(ctx, a, "share", `select giver, thing, amount from share`+of+`order by giver, thing`,
@@ -105,6 +111,9 @@ func (a *auditor) checkGivers(ctx context.Context, m *month) error {
 	if err := a.tx.QueryRow(ctx, `select exists (select from reserving where period = $1)`, m.period).Scan(&reserving); err != nil {
 		return err
 	}
+	if m.state == "open" && m.funding == "pledge" {
+		m.promises.of = map[int64]int64{}
+	}
 	var g giver
 	for rows.next(&g) {
 		if a.checkGiver(m, &g); m.state == "settled" {
@@ -113,11 +122,16 @@ func (a *auditor) checkGivers(ctx context.Context, m *month) error {
 			a.checkWaiting(m, &g, reserving)
 		}
 	}
+	a.checkBudgets(m, reserving)
+	a.checkCollections(m)
+	if m.funding == "pledge" {
+		a.verified(m.period+": pledges", rows.pledges.count)
+	}
 	a.verified(m.period+": flattrs", rows.clicks.count)
 	a.verified(m.period+": shares", rows.shares.count)
 	a.verified(m.period+": reservations", rows.reserved.count)
 	a.verified(m.period+": returned shares", rows.returns.count)
-	return errors.Join(rows.reserved.close(), rows.clicks.close(), rows.shares.close(), rows.returns.close())
+	return errors.Join(rows.pledges.close(), rows.reserved.close(), rows.clicks.close(), rows.shares.close(), rows.returns.close())
 }
 
 // next collects the rows of the next giver; false after the last.
@@ -128,6 +142,9 @@ func (r *monthRows) next(g *giver) bool {
 		if !found || id < first {
 			first, found = id, true
 		}
+	}
+	if h := r.pledges.head(); h != nil {
+		least(h.member)
 	}
 	if h := r.reserved.head(); h != nil {
 		least(h.member)
@@ -144,7 +161,10 @@ func (r *monthRows) next(g *giver) bool {
 	if !found {
 		return false
 	}
-	g.id = first
+	g.id, g.pledge = first, nil
+	for _, p := range take(r.pledges, nil, func(p *pledge) bool { return p.member == first }) {
+		g.pledge = &p
+	}
 	g.reserved = take(r.reserved, g.reserved[:0], func(r *reservation) bool { return r.member == first })
 	g.clicks = take(r.clicks, g.clicks[:0], func(c *click) bool { return c.giver == first })
 	g.shares = take(r.shares, g.shares[:0], func(s *share) bool { return s.giver == first })

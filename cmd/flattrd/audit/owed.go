@@ -7,26 +7,35 @@ import (
 
 // checkEarnings: what a month's shares give each member here, and nothing else, is an earning.
 func (a *auditor) checkEarnings(ctx context.Context, m *month) error {
-	due := map[int64]sum{}
-	for place, s := range a.sums {
-		if t := a.things[place]; t.member != 0 && s.flattrs > 0 {
-			d := due[t.member]
-			due[t.member] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
+	type payee struct {
+		member int64
+		part   int32
+	}
+	due := map[payee]sum{}
+	for part, sums := range a.partSums() {
+		for place, s := range sums {
+			if t := a.things[place]; t.member != 0 && s.flattrs > 0 {
+				d := due[payee{t.member, part}]
+				due[payee{t.member, part}] = sum{d.flattrs + s.flattrs, d.amount + s.amount}
+			}
 		}
 	}
-	type earning struct{ id, member, flattrs, amount int64 }
-	all := open(ctx, a, "earning", `select id, member, flattrs::bigint, amount from earning where period = '`+m.period+`' order by id`,
-		func(e *earning) []any { return []any{&e.id, &e.member, &e.flattrs, &e.amount} })
+	type earning struct {
+		id, flattrs, amount int64
+		payee
+	}
+	all := open(ctx, a, "earning", `select id, member, part, flattrs::bigint, amount from earning where period = '`+m.period+`' order by id`,
+		func(e *earning) []any { return []any{&e.id, &e.member, &e.part, &e.flattrs, &e.amount} })
 	err := all.each(func(e earning) {
-		at := Finding{Table: "earning", Key: fmt.Sprint(e.id), Why: fmt.Sprintf("shares of member %d in %s", e.member, m.period)}
-		same(a, at, "flattrs", due[e.member].flattrs, e.flattrs)
-		same(a, at, "amount", due[e.member].amount, e.amount)
-		delete(due, e.member)
+		at := Finding{Table: "earning", Key: fmt.Sprint(e.id), Why: fmt.Sprintf("shares of member %d in part %s", e.member, partOf(m.period, e.part))}
+		same(a, at, "flattrs", due[e.payee].flattrs, e.flattrs)
+		same(a, at, "amount", due[e.payee].amount, e.amount)
+		delete(due, e.payee)
 	})
-	for member, d := range due {
+	for of, d := range due {
 		if d.amount > 0 {
 			a.find(Finding{Table: "earning", Expected: fmt.Sprint(d.amount), Found: "none",
-				Why: fmt.Sprintf("shares of member %d in %s", member, m.period)})
+				Why: fmt.Sprintf("shares of member %d in part %s", of.member, partOf(m.period, of.part))})
 		}
 	}
 	a.verified(m.period+": earnings of members here", all.count)
@@ -42,22 +51,30 @@ const ownLines = `
 // once. What was refused and offered again is held to that by the chain. What came back after a restore was settled
 // otherwise, and is held to its signed offer alone.
 func (a *auditor) checkOwed(ctx context.Context, m *month) error {
-	claimed := make([]bool, len(a.things))
+	claimed := map[int32][]bool{}
 	all := open(ctx, a, "line", fmt.Sprintf(ownLines, m.period), (*line).fields)
-	if err := all.each(func(l line) { a.checkOwedLine(m, &l, claimed) }); err != nil {
+	if err := all.each(func(l line) {
+		part := a.claims[l.claim].part
+		if claimed[part] == nil {
+			claimed[part] = make([]bool, len(a.things))
+		}
+		a.checkOwedLine(&l, a.sumsIn(part), claimed[part])
+	}); err != nil {
 		return err
 	}
-	for place, s := range a.sums {
-		if t := a.things[place]; t.peer != 0 && s.amount > 0 && !claimed[place] {
-			a.find(Finding{Table: "claim_line", Expected: fmt.Sprintf("%d for %s", s.amount, t.payee), Found: "none",
-				Why: fmt.Sprintf("shares of thing %s in %s", t.iri, m.period)})
+	for part, sums := range a.partSums() {
+		for place, s := range sums {
+			if t := a.things[place]; t.peer != 0 && s.amount > 0 && (claimed[part] == nil || !claimed[part][place]) {
+				a.find(Finding{Table: "claim_line", Expected: fmt.Sprintf("%d for %s", s.amount, t.payee), Found: "none",
+					Why: fmt.Sprintf("shares of thing %s in part %s", t.iri, partOf(m.period, part))})
+			}
 		}
 	}
 	a.verified(m.period+": lines for members elsewhere", all.count)
 	return nil
 }
 
-func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool) {
+func (a *auditor) checkOwedLine(l *line, sums []sum, claimed []bool) {
 	at := Finding{Table: "claim_line", Key: fmt.Sprint(l.id), Why: fmt.Sprintf("shares behind a line of claim %d", l.claim)}
 	things, err := a.readLineThings(l.things)
 	if err != nil {
@@ -72,7 +89,7 @@ func (a *auditor) checkOwedLine(m *month, l *line, claimed []bool) {
 			continue
 		}
 		claimed[t.place], before = true, t.object
-		s := a.sums[t.place]
+		s := sums[t.place]
 		same(a, at, "things: flattrs of "+t.object, s.flattrs, t.flattrs)
 		total, flattrs = total+s.amount, flattrs+s.flattrs
 		if t.amount == untold {

@@ -11,10 +11,10 @@ const clockSlack = time.Minute
 
 // noteRefused keeps in mind whose shares are returned.
 func (a *auditor) noteRefused(c *claim, l *line, things []lineThing) {
-	mine := a.refused[c.period]
+	mine := a.refused[partOf(c.period, c.part)]
 	if mine == nil {
 		mine = map[int32]refusedLine{}
-		a.refused[c.period] = mine
+		a.refused[partOf(c.period, c.part)] = mine
 	}
 	for _, t := range things {
 		mine[t.place] = refusedLine{c.id, l.id}

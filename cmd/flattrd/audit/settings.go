@@ -17,16 +17,17 @@ func (i instance) user(name string) string { return i.base + "/users/" + name }
 
 // month is a row of month.
 type month struct {
-	period, state, unused         string
+	period, state                 string
+	unused, funding               string
 	opened                        time.Time
 	closed, frozen, settled       *time.Time
 	givers, flattrs, given, rolls int64 // what is derived of it
+	promises                      promises
 }
-
-func (m *month) batch() string { return m.period + "/settlement" }
 
 type member struct {
 	name    string
+	budget  int64
 	created time.Time
 	deleted *time.Time
 }
@@ -59,9 +60,9 @@ func (a *auditor) readSettings(ctx context.Context) error {
 func (a *auditor) readMonths(ctx context.Context) error {
 	a.monthAt = map[string]*month{}
 	all := open(ctx, a, "month", `
-		select period, state, unused, opened_at, closed_at, frozen_at, settled_at from month order by period`,
+		select period, state, unused, funding, opened_at, closed_at, frozen_at, settled_at from month order by period`,
 		func(m *month) []any {
-			return []any{&m.period, &m.state, &m.unused, &m.opened, &m.closed, &m.frozen, &m.settled}
+			return []any{&m.period, &m.state, &m.unused, &m.funding, &m.opened, &m.closed, &m.frozen, &m.settled}
 		})
 	if err := all.each(func(m month) { a.months = append(a.months, m) }); err != nil {
 		return err
@@ -105,8 +106,8 @@ func (a *auditor) readMembers(ctx context.Context) error {
 		id int64
 		member
 	}
-	all := open(ctx, a, "member", `select id, name, created_at, deleted_at from member order by id`,
-		func(r *row) []any { return []any{&r.id, &r.name, &r.created, &r.deleted} })
+	all := open(ctx, a, "member", `select id, name, budget, created_at, deleted_at from member order by id`,
+		func(r *row) []any { return []any{&r.id, &r.name, &r.budget, &r.created, &r.deleted} })
 	return all.each(func(r row) { a.members[r.id], a.names[r.name] = r.member, r.id })
 }
 

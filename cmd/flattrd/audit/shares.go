@@ -12,7 +12,10 @@ func (a *auditor) derive(m *month, g *giver) {
 		}
 	}
 	n := int64(len(accepted))
+	part, settled := a.part(m, g)
 	switch {
+	case g.pledge != nil && (budget == nil || !settled): // isn't paid, or its supplement is to come
+		accepted = accepted[:0]
 	case budget == nil:
 		for _, c := range accepted {
 			at := c.in(m)
@@ -24,13 +27,13 @@ func (a *auditor) derive(m *month, g *giver) {
 		m.givers, m.rolls = m.givers+1, m.rolls+budget.amount
 	default:
 		m.givers, m.flattrs, m.given = m.givers+1, m.flattrs+n, m.given+budget.amount
-		a.divide(m, g, accepted, budget.amount)
+		a.divide(m, g, accepted, budget.amount, a.sumsIn(part))
 	}
-	a.compareShares(m, g, accepted, budget)
+	a.compareShares(m, g, part, accepted, budget)
 }
 
 // divide makes the shares of a giver: the parts of accepted, in parts.
-func (a *auditor) divide(m *month, g *giver, accepted []click, budget int64) {
+func (a *auditor) divide(m *month, g *giver, accepted []click, budget int64, sums []sum) {
 	n := int64(len(accepted))
 	part, rest := budget/n, budget%n
 	a.parts = a.parts[:0]
@@ -52,8 +55,8 @@ func (a *auditor) divide(m *month, g *giver, accepted []click, budget int64) {
 	}
 	for i, c := range accepted {
 		if place, ok := a.thingAt[c.thing]; ok {
-			a.sums[place].flattrs++
-			a.sums[place].amount += a.parts[i]
+			sums[place].flattrs++
+			sums[place].amount += a.parts[i]
 		}
 	}
 }
@@ -66,7 +69,7 @@ func (a *auditor) iriOf(id int64) string {
 }
 
 // compareShares goes through what was derived and what is there side by side, both in order of the things.
-func (a *auditor) compareShares(m *month, g *giver, accepted []click, budget *reservation) {
+func (a *auditor) compareShares(m *month, g *giver, part int32, accepted []click, budget *reservation) {
 	shares, returns := g.shares, g.returns
 	for i, c := range accepted {
 		for len(shares) > 0 && shares[0].thing < c.thing {
@@ -82,7 +85,7 @@ func (a *auditor) compareShares(m *month, g *giver, accepted []click, budget *re
 		} else {
 			a.find(at)
 		}
-		returns = a.compareReturn(m, g, c, a.parts[i], returns)
+		returns = a.compareReturn(m, g, part, c, a.parts[i], returns)
 	}
 	for _, s := range shares {
 		a.strayShare(m, s, "no accepted flattr calls for it")
@@ -93,25 +96,25 @@ func (a *auditor) compareShares(m *month, g *giver, accepted []click, budget *re
 }
 
 // compareReturn: a share whose line was refused came back, once, whole. What is left of the returns is returned.
-func (a *auditor) compareReturn(m *month, g *giver, c click, part int64, returns []giveBack) []giveBack {
+func (a *auditor) compareReturn(m *month, g *giver, of int32, c click, part int64, returns []giveBack) []giveBack {
 	for len(returns) > 0 && returns[0].thing < c.thing {
 		a.strayReturn(returns[0], "no share of a refused line calls for it")
 		returns = returns[1:]
 	}
-	of, refused := refusedLine{}, false
+	line, refused := refusedLine{}, false
 	if place, ok := a.thingAt[c.thing]; ok {
-		of, refused = a.refused[m.period][place]
+		line, refused = a.refused[partOf(m.period, of)][place]
 	}
 	if !refused || part == 0 {
 		return returns
 	}
-	why := fmt.Sprintf("share %d/%d/%s of claim %d, whose claim_line %d was refused", g.id, c.thing, m.period, of.claim, of.line)
+	why := fmt.Sprintf("share %d/%d/%s of claim %d, whose claim_line %d was refused", g.id, c.thing, m.period, line.claim, line.line)
 	if len(returns) == 0 || returns[0].thing != c.thing {
 		a.find(Finding{Table: "share_return", Expected: fmt.Sprint(part), Found: "none", Why: why})
 		return returns
 	}
 	at := Finding{Table: "share_return", Key: fmt.Sprint(returns[0].id), Why: why}
 	same(a, at, "amount", part, returns[0].amount)
-	same(a, at, "claim", of.claim, returns[0].claim)
+	same(a, at, "claim", line.claim, returns[0].claim)
 	return returns[1:]
 }

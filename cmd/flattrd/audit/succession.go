@@ -86,6 +86,7 @@ func (a *auditor) checkSuccession(c *claim) {
 	same(a, at, "origin", origin, c.origin)
 	if c.direction == "out" {
 		same(a, at, "adopted", old.adopted, c.adopted)
+		same(a, at, "part", old.part, c.part)
 	}
 }
 
