@@ -68,8 +68,7 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 		values (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		on conflict (id) do update set name = excluded.name, reciprocity = excluded.reciprocity,
 		  grace_seconds = excluded.grace_seconds, payto = excluded.payto, unused = excluded.unused, cause = excluded.cause,
-		  reciprocity_minimum = excluded.reciprocity_minimum, funding = excluded.funding,
-		  unclaimed_months = excluded.unclaimed_months
+		  reciprocity_minimum = excluded.reciprocity_minimum, funding = excluded.funding, unclaimed_months = excluded.unclaimed_months
 		where (instance.host, instance.base_url, instance.currency) =
 		  (excluded.host, excluded.base_url, excluded.currency)`,
 		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, i.Payto, now,

@@ -118,8 +118,8 @@ func newWorld(s *scope, t *rapid.T) *world {
 			if i.Reciprocity == ledger.ReciprocityMinimum {
 				i.Minimum = 1_000_000
 			}
-			i.Funding = rapid.SampledFrom([]string{ledger.FundingPrepaid, ledger.FundingPrepaid, ledger.FundingPledge}).Draw(t, "funding")
 			i.UnclaimedMonths = rapid.Int32Range(1, 3).Draw(t, "months that a flattr waits")
+			i.Funding = rapid.SampledFrom([]string{ledger.FundingPrepaid, ledger.FundingPrepaid, ledger.FundingPledge}).Draw(t, "funding")
 			i.Unused = rapid.SampledFrom([]string{ledger.UnusedRollover, ledger.UnusedCause}).Draw(t, "unused")
 		}))
 		w.post[host], w.hosts = i, append(w.hosts, i)
