@@ -152,7 +152,7 @@ const maxOffersWaiting = 8
 // is told when the offer comes again; it is fetched afresh after that.
 func (s *Server) awaitLines(ctx context.Context, o ledger.ClaimOffer, body []byte) error {
 	var fault *ledger.ClaimFault
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.tx(ctx, func(tx pgx.Tx) error {
 		var code, detail string
 		err := tx.QueryRow(ctx, `
 			delete from offer_waiting where id = $1 and (fault <> '' or content <> $2) returning fault, detail`, o.IRI, o.Content).
@@ -383,7 +383,7 @@ func (s *Server) takeWhole(ctx context.Context, w offerWaiting) error {
 
 // keepFault forgets the pages of a faulty claim; the peer learns what was wrong when it offers it again.
 func (s *Server) keepFault(ctx context.Context, offer string, f *ledger.ClaimFault) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return s.tx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `delete from offer_page where offer = $1`, offer); err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ type letter struct {
 
 // Deliver renders a message from its rows, signs it, posts it, and says what becomes of it.
 func (s *Server) Deliver(ctx context.Context, m ledger.Message) (Outcome, error) {
+	if m.Kind == ledger.LookAgain {
+		return Done, s.lookAgain(ctx, m)
+	}
 	if held, err := s.heldFor(ctx, m); err != nil || held > 0 {
 		return Retry, cmp.Or(err, error(heldError(held)))
 	}

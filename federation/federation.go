@@ -43,6 +43,8 @@ type Server struct {
 	hosts   *hosts      // that are being told something, or don't answer
 	senders *senders    // whose messages are being taken
 
+	currencies currencies // which hosts take ours
+
 	queue func() (*Outbox, error) // for jobs of our own
 }
 

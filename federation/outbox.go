@@ -81,7 +81,7 @@ func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
 	return &Outbox{client: client}, err
 }
 
-// Enqueue implements ledger.Outbox. A claim, or an answer to a Like or Follow, that still waits isn't enqueued again: it will be told once
+// Enqueue implements ledger.Outbox. A claim, a look at something, or an answer to a Like or Follow, that still waits isn't enqueued again: it will be told once
 // after whoever asked has asked. One that is on its way just now may have been rendered, and taken, before
 // that, so it is enqueued again, as is one that was told (protocol §4). That is why River's own unique jobs
 // don't serve here: they count a running job as waiting. Two transactions at once may both enqueue one,
@@ -89,7 +89,7 @@ func NewOutbox(pool *pgxpool.Pool, log *slog.Logger) (*Outbox, error) {
 func (o *Outbox) Enqueue(ctx context.Context, tx pgx.Tx, messages ...ledger.Message) error {
 	asked := [3][]string{}
 	for _, m := range messages {
-		if anybodyAsks(m.Kind) || m.Kind == ledger.TellClaim || m.Kind == ledger.TellStatement || m.Kind == ledger.TellReturn {
+		if anybodyAsks(m.Kind) || m.Kind == ledger.TellClaim || m.Kind == ledger.TellStatement || m.Kind == ledger.TellReturn || m.Kind == ledger.LookAgain {
 			asked[0], asked[1], asked[2] = append(asked[0], m.Kind), append(asked[1], m.Key), append(asked[2], m.To)
 		}
 	}

@@ -29,7 +29,9 @@ var (
 
 // ResolveThing finds the button behind an id: ours, or another instance's, fetched from there and
 // remembered. Both directions must hold: the button names its owner, and the owner is an actor of the
-// same host that takes flattrs. Errors: ledger.ErrNotFound, ErrUnreachable.
+// same host that takes flattrs, and our currency. The address of a page with a proven payee leads to that payee's
+// button. Errors: *ledger.UnclaimedError if nobody is known who could be paid for what stands there;
+// ledger.ErrNotFound, which that is too, if nothing does; ErrUnreachable.
 func (s *Server) ResolveThing(ctx context.Context, iri string) (ledger.Thing, error) {
 	host, err := s.web.Host(iri)
 	if err != nil {
@@ -39,48 +41,64 @@ func (s *Server) ResolveThing(ctx context.Context, iri string) (ledger.Thing, er
 		return s.ledger.ThingByIRI(ctx, iri)
 	}
 	r, err := s.remoteThing(ctx, host, iri)
+	if err == nil {
+		err = s.takesCurrency(ctx, host)
+	}
 	if err != nil {
 		if known, knownErr := s.ledger.ThingByIRI(ctx, iri); knownErr == nil && guard.IsTemporary(err) {
 			return known, nil
 		}
-		return ledger.Thing{}, s.thingError(ctx, iri, err)
+		return s.unpayable(ctx, iri, r, err)
 	}
-	return s.ledger.SaveThing(ctx, r)
+	return s.ledger.SaveThing(ctx, r.RemoteThing)
 }
 
-func (s *Server) remoteThing(ctx context.Context, host, iri string) (ledger.RemoteThing, error) {
+// remoteThing fetches what stands at an address and who made it. errNoPayee: who made it speaks no flattr.
+func (s *Server) remoteThing(ctx context.Context, host, iri string) (remoteThing, error) {
 	doc, err := s.client.FetchAS2(ctx, iri)
 	if err != nil {
-		return ledger.RemoteThing{}, err
+		return remoteThing{}, err
 	}
 	page, err := vocab.ParsePage(doc)
 	if err != nil {
-		return ledger.RemoteThing{}, err
+		return remoteThing{}, err
 	}
-	if page.ID != iri || !s.web.SameHost(page.AttributedTo, iri) {
-		return ledger.RemoteThing{}, ledger.ErrNotFound
+	if !s.web.SameHost(page.AttributedTo, iri) {
+		return remoteThing{}, ledger.ErrNotFound
 	}
 	owner, err := s.fetchActor(ctx, page.AttributedTo)
 	if err != nil {
-		return ledger.RemoteThing{}, err
+		return remoteThing{}, err
 	}
-	if !owner.SpeaksFlattr() || !owner.AcceptsFlattrs {
-		return ledger.RemoteThing{}, ErrNoFlattr
+	r := s.thingOf(page, owner, host)
+	switch {
+	case !owner.SpeaksFlattr():
+		if !s.web.SameHost(r.URL, r.IRI) {
+			r.URL = r.IRI // of another's page it doesn't say whose that is
+		}
+		return r, errNoPayee
+	case page.ID != iri:
+		return r, ledger.ErrNotFound
+	case !owner.AcceptsFlattrs:
+		return r, ErrNoFlattr
 	}
-	if err := s.storeActor(ctx, owner); err != nil {
-		return ledger.RemoteThing{}, err
-	}
-	r := ledger.RemoteThing{IRI: iri, URL: page.URL, Title: page.Name, Payee: owner.ID, PayeeName: owner.Name, Host: host, Splits: toldSplits(page.Splits)}
+	return r, s.storeActor(ctx, owner)
+}
+
+func (s *Server) thingOf(page vocab.Page, owner remote, host string) remoteThing {
+	r := remoteThing{RemoteThing: ledger.RemoteThing{IRI: page.ID, URL: page.URL, Title: page.Name, Payee: owner.ID, PayeeName: owner.Name, Host: host,
+		Splits: toldSplits(page.Splits)},
+		handle: s.handleOf(owner.PreferredUsername + "@" + host)}
 	if r.PayeeName == "" {
 		r.PayeeName = owner.PreferredUsername
 	}
 	if r.URL == "" {
-		r.URL = iri
+		r.URL = r.IRI
 	}
 	if r.Title == "" {
 		r.Title = r.URL
 	}
-	return r, nil
+	return r
 }
 
 // FindHome asks a person's home where to send them to flattr (protocol §6). handle is

@@ -44,7 +44,7 @@ type NewButton struct {
 
 // CreateButton makes a button, or returns the owner's button for that URL if there is one.
 // Refusals name the field: url (required, form), title (required, too-long), summary (too-long).
-// Followers of the owner are told (Create{Page}).
+// Followers of the owner are told (Create{Page}). What waits for that page is looked at again.
 func (l *Ledger) CreateButton(ctx context.Context, owner int64, n NewButton) (Button, error) {
 	n.Title, n.Summary = strings.TrimSpace(n.Title), strings.TrimSpace(n.Summary)
 	if err := n.check(); err != nil {
@@ -64,6 +64,9 @@ func (l *Ledger) CreateButton(ctx context.Context, owner int64, n NewButton) (Bu
 			if err := tx.tellFollowers(ctx, m.ID, TellButton, id); err != nil {
 				return err
 			}
+		}
+		if err := tx.lookFor(ctx, n.URL); err != nil {
+			return err
 		}
 		b, err = row[Button](tx.Query(ctx, buttonQuery+` where b.id = $1`, id))
 		return err

@@ -119,7 +119,8 @@ var monthInvariants = []invariant{
 	{"flattr-carries", `
 		select format('flattr %s carries %s', n.id, n.carries) as row from flattr n
 		left join flattr o on o.id = n.carries and o.giver = n.giver and o.thing = n.thing and o.period < n.period and o.state = 'carried'
-		where n.carries is not null and o.id is null
+		left join unclaimed_flattr w on w.id = n.carries and w.giver = n.giver and w.flattr = n.id and w.state = 'carried'
+		where n.carries is not null and o.id is null and w.id is null
 		union all
 		select format('flattr %s is carried by %s others', carries, count(*)) from flattr where carries is not null group by carries having count(*) > 1`},
 	{"one-open-month", `

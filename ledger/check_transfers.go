@@ -7,7 +7,7 @@ type invariant struct{ code, sql string }
 
 // invariants are all that one instance can see of its own books (protocol §10).
 var invariants = slices.Concat(booksInvariants, monthInvariants, pledgeInvariants, claimInvariants, paymentInvariants, peerInvariants,
-	coAuthorInvariants)
+	unclaimedInvariants, coAuthorInvariants)
 
 // expectedTransfers is what the books must hold, derived from the business rows and their states:
 // one line per (kind, ref, phase), with both accounts and the amount.

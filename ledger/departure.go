@@ -97,6 +97,9 @@ func (tx *Tx) closeAccount(ctx context.Context, by int64, open string) error {
 		update flattr set state = 'undone', undone_at = $3 where giver = $1 and period = $2 and state = 'unfunded'`, by, open, tx.at); err != nil {
 		return err
 	}
+	if err := tx.dropUnclaimed(ctx, by); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `
 		update member set deleted_at = $2, password_hash = '', budget = 0, epoch = epoch + 1, display_name = 'deleted ' || id
 		where id = $1`, by, tx.at)

@@ -63,6 +63,7 @@ type paidIn struct {
 // recordDeposits records what came while the bank's account was being changed for others. No reference is in
 // it twice.
 func (tx *Tx) recordDeposits(ctx context.Context, all []paidIn) ([]journal.Verdict[Deposit], error) {
+	journal.AtOnce(tx.Tx) // a giver's first deposit opens an account
 	period, err := tx.openMonth(ctx)
 	if err != nil {
 		return nil, err

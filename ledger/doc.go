@@ -19,6 +19,9 @@
 // In a pledge month budgets are promised (Pledge) and move nothing until they are paid: after 14 days, and three times a
 // month later, what the givers' means cover is reserved and settled as one part of the month (Collection).
 //
+// What nobody can be paid for yet is an UnclaimedThing. A click on it (UnclaimedFlattr) waits in no month and is out of
+// reach of every budget, until the thing is Payable: then it becomes a flattr of the open month that carries it.
+//
 // Months partition what grows: flattrs, received flattrs, shares and transfers.
 //
 // A thing may have several authors (SplitVersion): each consents to a version, which is in force from the next first of a

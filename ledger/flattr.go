@@ -168,7 +168,7 @@ func (tx *Tx) send(ctx context.Context, period string, givers ...int64) error {
 	return nil
 }
 
-// UndoFlattr takes a member's flattr back while its month is open; doing it twice is fine.
+// UndoFlattr takes a member's flattr back while its month is open, or while it waits in none; doing it twice is fine.
 func (l *Ledger) UndoFlattr(ctx context.Context, by int64, id uuid.UUID) error {
 	return l.tx(ctx, func(tx *Tx) error {
 		period, err := tx.openMonth(ctx)
@@ -178,6 +178,8 @@ func (l *Ledger) UndoFlattr(ctx context.Context, by int64, id uuid.UUID) error {
 		f, err := row[Flattr](tx.Query(ctx, `select `+flattrColumns+` from flattr
 			where id = $1 and giver = $2 for no key update`, id, by))
 		switch {
+		case errors.Is(err, ErrNotFound):
+			return tx.undoUnclaimed(ctx, by, id)
 		case err != nil:
 			return err
 		case f.State == Undone:

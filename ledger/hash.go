@@ -30,6 +30,9 @@ const canonicalRows = `
 	select format('flattr %s %s %s %s %s %s %s', m.name, t.payee, t.url, f.period, f.state, coalesce(f.reason, '-'), f.carry_count)
 	from flattr f left join who m on m.id = f.giver left join thing t on t.id = f.thing where f.state <> 'undone'
 	union all
+	select format('unclaimed_flattr %s %s %s %s %s', m.name, u.url, w.state, extract(day from w.expires_at - w.made_at), coalesce(f.period, '-'))
+	from unclaimed_flattr w left join who m on m.id = w.giver left join unclaimed_thing u on u.id = w.thing left join flattr f on f.id = w.flattr
+	union all
 	select distinct format('received %s %s %s %s %s %s', r.giver, coalesce(m.name, '-'), coalesce(b.url, r.object), r.period, r.answer, coalesce(r.reason, '-'))
 	from received_flattr r left join who m on m.id = r.member left join button b on b.id = r.button where r.undone_at is null
 	union all

@@ -35,6 +35,8 @@ type Instance struct {
 	Cause        string // the name of the instance's cause, for people; may be ""
 	GraceSeconds int32  // from close to settlement; at least 24 h
 	Payto        string // RFC 8905: the operator's bank account, which peers pay to; may be ""
+
+	UnclaimedMonths int32 // for how many months new flattrs wait for somebody who can be paid; 0 is 12
 }
 
 // Grace is the time from a month's close to its settlement, in which answers and undos in flight land.
@@ -62,15 +64,16 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
 	if _, err := tx.Exec(ctx, `
-		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, payto, created_at, unused, cause, reciprocity_minimum, funding)
-		values (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		insert into instance (id, host, base_url, name, currency, reciprocity, grace_seconds, payto, created_at, unused, cause, reciprocity_minimum, funding, unclaimed_months)
+		values (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		on conflict (id) do update set name = excluded.name, reciprocity = excluded.reciprocity,
 		  grace_seconds = excluded.grace_seconds, payto = excluded.payto, unused = excluded.unused, cause = excluded.cause,
-		  reciprocity_minimum = excluded.reciprocity_minimum, funding = excluded.funding
+		  reciprocity_minimum = excluded.reciprocity_minimum, funding = excluded.funding, unclaimed_months = excluded.unclaimed_months
 		where (instance.host, instance.base_url, instance.currency) =
 		  (excluded.host, excluded.base_url, excluded.currency)`,
 		i.Host, i.BaseURL, i.Name, i.Currency, i.Reciprocity, i.GraceSeconds, i.Payto, now,
-		cmp.Or(i.Unused, UnusedRollover), i.Cause, i.Minimum, cmp.Or(i.Funding, FundingPrepaid)); err != nil {
+		cmp.Or(i.Unused, UnusedRollover), i.Cause, i.Minimum, cmp.Or(i.Funding, FundingPrepaid),
+		cmp.Or(i.UnclaimedMonths, defaultUnclaimedMonths)); err != nil {
 		return fmt.Errorf("create instance: %w", err)
 	}
 	have, err := readInstance(ctx, tx)
@@ -97,5 +100,5 @@ func Create(ctx context.Context, pool *pgxpool.Pool, i Instance, now time.Time) 
 
 func readInstance(ctx context.Context, q queryer) (Instance, error) {
 	return row[Instance](q.Query(ctx, `
-		select host, base_url, name, currency, reciprocity, reciprocity_minimum, unused, funding, cause, grace_seconds, payto from instance where id = 1`))
+		select host, base_url, name, currency, reciprocity, reciprocity_minimum, unused, funding, cause, grace_seconds, payto, unclaimed_months from instance where id = 1`))
 }

@@ -66,6 +66,7 @@ const (
 	TellPage           = "update-page"     // key: a button's id; to: a host
 	TellButton         = "create-page"
 	TellAcceptFollow   = "accept-follow"
+	LookAgain          = "look-again" // nobody is told: what stands at an unclaimed thing's site is looked at. Key: its id
 	microPerCent       = 10_000
 	unitPerMicro       = 1_000_000
 	claimGrace         = 24 * time.Hour

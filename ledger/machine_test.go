@@ -36,7 +36,7 @@ func TestHistories(t *testing.T) {
 			"join": w.join, "deposit": w.deposit, "budget": w.budget, "flattr": w.flattr, "click": w.flattr, "undo": w.undo,
 			"turn": w.turn, "tick": w.tick, "deliver": w.deliver, "post": w.deliver, "repeat": w.repeat,
 			"order": w.order, "send": w.send, "confirm": w.confirm, "withdraw": w.withdraw, "refund": w.refund, "decide": w.decide, "reverse": w.reverse, "rate": w.rate, "change": w.change,
-			"leave": w.leave, "remove": w.remove, "trust": w.trust, "give up": w.giveUp, "": w.check,
+			"leave": w.leave, "remove": w.remove, "wait": w.wait, "payable": w.payable, "trust": w.trust, "give up": w.giveUp, "": w.check,
 		})
 		w.quiet(rt)
 	})
@@ -118,6 +118,7 @@ func newWorld(s *scope, t *rapid.T) *world {
 			if i.Reciprocity == ledger.ReciprocityMinimum {
 				i.Minimum = 1_000_000
 			}
+			i.UnclaimedMonths = rapid.Int32Range(1, 3).Draw(t, "months that a flattr waits")
 			i.Funding = rapid.SampledFrom([]string{ledger.FundingPrepaid, ledger.FundingPrepaid, ledger.FundingPledge}).Draw(t, "funding")
 			i.Unused = rapid.SampledFrom([]string{ledger.UnusedRollover, ledger.UnusedCause}).Draw(t, "unused")
 		}))

@@ -68,6 +68,9 @@ func (l *Ledger) Tick(ctx context.Context) error {
 	if err := l.repeat(ctx); err != nil {
 		return err
 	}
+	if err := l.unclaimedDue(ctx); err != nil {
+		return err
+	}
 	if err := l.remindClaims(ctx); err != nil {
 		return err
 	}

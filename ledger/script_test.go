@@ -129,6 +129,8 @@ func (s *scene) line(w []string) (string, error) {
 			return "", err
 		}
 		return "", s.at(w[1]).RemoveButton(ctx, s.members[handle(w[1])].ID, b.ID)
+	case "wait-for", "wait-again", "take-back", "payable":
+		return "", s.unclaimed(w)
 	case "deliver":
 		s.post.Deliver(s.t)
 		return "", nil
@@ -213,6 +215,8 @@ func (s *scene) ask(w []string) (string, error) {
 		return s.share(w[1], w[2])
 	case "state":
 		return s.state(w[1], w[2])
+	case "waiting", "what-waits":
+		return s.waiting(w)
 	case "reserved":
 		v, err := s.at(w[1]).MyMonth(ctx, s.members[w[1]].ID, "")
 		return ledger.FormatPlain(v.Reserved), err
@@ -308,6 +312,12 @@ func (s *scene) instance(host string, options []string) error {
 		case "minimum":
 			least := s.money(value)
 			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Reciprocity, i.Minimum = ledger.ReciprocityMinimum, least }))
+		case "unclaimed-months":
+			months, err := strconv.ParseInt(value, 10, 32)
+			if err != nil {
+				return err
+			}
+			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.UnclaimedMonths = int32(months) }))
 		case "unused":
 			all = append(all, ledgertest.Policy(func(i *ledger.Instance) { i.Unused = value }))
 		case "funding":

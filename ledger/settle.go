@@ -116,6 +116,11 @@ func (l *Ledger) publish(ctx context.Context, f func(tx *Tx) error) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
+	// It waits for what is built in other sessions, and for all who hold accounts: no bound of the pool's is for that.
+	if _, err := tx.Exec(ctx, `
+		select set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`); err != nil {
+		return err
+	}
 	if err := f(tx); err != nil {
 		return err
 	}
@@ -124,11 +129,6 @@ func (l *Ledger) publish(ctx context.Context, f func(tx *Tx) error) error {
 
 // publish makes a settlement the books, as soon as it is built and its sums are found right.
 func (tx *Tx) publish(ctx context.Context, b *building) error {
-	// It waits for what is built in other sessions, and for all who hold accounts: no bound of the pool's is for that.
-	if _, err := tx.Exec(ctx, `
-		select set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`); err != nil {
-		return err
-	}
 	m, err := row[Month](tx.Query(ctx, `select `+monthColumns+` from month where period = $1 for update`, b.period))
 	if err != nil || m.State == "settled" {
 		return err

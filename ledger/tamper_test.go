@@ -64,7 +64,8 @@ func TestTamper(t *testing.T) {
 	}
 	t.Log(s.figures())
 	for i, e := range exempt {
-		if s.exempted[i] == 0 && *tamperEvery < 2 {
+		later := e.table == "pledge" || e.table == "collection" // the first of their kind are found: they are sealed
+		if s.exempted[i] == 0 && (*tamperEvery == 1 || *tamperEvery == 0 && !later) {
 			t.Errorf("exempt %s %s: nothing needs it", e.table, e.what)
 		}
 	}

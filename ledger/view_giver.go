@@ -38,6 +38,7 @@ type MonthLine struct {
 	State      string
 	Reason     *string
 	CarryCount int32
+	Waited     bool // it had waited for somebody who can be paid
 	MadeAt     time.Time
 	Settled    *int64 // the share, once settled
 	Returned   int64
@@ -99,7 +100,7 @@ func (tx *Tx) myMonth(ctx context.Context, by int64, period string) (v MonthView
 	}
 	v.Lines, err = rows[MonthLine](tx.Query(ctx, `
 		select f.id, f.thing, t.iri, t.url, t.title, t.payee, t.payee_name, f.state, f.reason, f.carry_count,
-		  f.made_at, s.amount as settled, (
+		  f.carries is not null and f.carry_count = 0 as waited, f.made_at, s.amount as settled, (
 		    select coalesce(sum(b.amount), 0) from share_return b where b.giver = f.giver and b.thing = f.thing and b.period = f.period)::bigint as returned
 		from flattr f join thing t on t.id = f.thing
 		left join share s on s.giver = f.giver and s.thing = f.thing and s.period = f.period

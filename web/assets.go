@@ -76,6 +76,6 @@ func (s *Site) favicon(w http.ResponseWriter, _ *http.Request, _ visit) error {
 func (s *Site) robots(w http.ResponseWriter, _ *http.Request, _ visit) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=86400")
-	_, err := w.Write([]byte("User-agent: *\nDisallow: /intents/\nDisallow: /admin\nDisallow: /login\nDisallow: /join\n"))
+	_, err := w.Write([]byte("User-agent: *\nDisallow: /intents/\nDisallow: /admin\nDisallow: /login\nDisallow: /join\nDisallow: /waiting\n"))
 	return err
 }

@@ -53,6 +53,8 @@ type snippetPage struct {
 	Href   string // the thing's page here
 	Script string
 	Badge  string
+
+	Waiting int64 // flattrs that wait for the page to name the button
 }
 
 // ownButton reads a button for its owner; another's is not found.
@@ -69,8 +71,12 @@ func (s *Site) snippet(w http.ResponseWriter, r *http.Request, v visit) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := s.ledger.WaitingForURL(r.Context(), b.URL)
+	if err != nil {
+		return err
+	}
 	base := s.ledger.Instance().BaseURL
-	return s.show(w, r, v, "snippet", snippetPage{Button: b, Href: base + "/f/" + b.ID,
+	return s.show(w, r, v, "snippet", snippetPage{Button: b, Waiting: waiting, Href: base + "/f/" + b.ID,
 		Script: base + "/embed/v1.js", Badge: base + "/f/" + b.ID + ".svg"})
 }
 

@@ -25,6 +25,7 @@ type monthPage struct {
 
 	Monthly    []ledger.SubscriptionView // of the open month's page
 	Repeatable []ledger.MonthLine        // its flattrs that don't repeat
+	Waiting    []ledger.UnclaimedView    // what belongs to no month
 }
 
 // Next is the number of the flattr that would come next.
@@ -47,6 +48,9 @@ func (s *Site) monthPage(r *http.Request, v visit, period string, f form) (month
 	}
 	if p.Current {
 		if err := s.monthly(r, v, &p); err != nil {
+			return p, err
+		}
+		if p.Waiting, err = s.ledger.MyUnclaimed(r.Context(), v.member.ID); err != nil {
 			return p, err
 		}
 	}

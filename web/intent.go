@@ -40,6 +40,9 @@ type intentPage struct {
 // intent shows the thing, the payee and the share. It changes nothing at all: other sites link here.
 func (s *Site) intent(w http.ResponseWriter, r *http.Request, v visit) error {
 	p, err := s.intentPage(w, r, v)
+	if u, waits := unclaimed(err); waits {
+		return s.askKeep(w, r, v, u)
+	}
 	if err != nil {
 		return err
 	}
@@ -70,12 +73,19 @@ func (s *Site) find(w http.ResponseWriter, r *http.Request, object string) (ledg
 	if strings.HasPrefix(object, s.ledger.Instance().BaseURL+"/") {
 		return known, err
 	}
+	waits, unknown := s.ledger.UnclaimedByIRI(r.Context(), object)
+	if unknown == nil && r.Method == http.MethodPost {
+		return known, &ledger.UnclaimedError{Thing: waits}
+	}
 	if s.limits.find.OnLimit(w, r, s.clientIP(r)) {
 		return known, errTooMany
 	}
 	fresh, unresolved := s.resolver.ResolveThing(r.Context(), object)
 	if err == nil && errors.Is(unresolved, ErrUnreachable) {
 		return known, nil
+	}
+	if unknown == nil && errors.Is(unresolved, ErrUnreachable) {
+		return known, &ledger.UnclaimedError{Thing: waits}
 	}
 	return fresh, unresolved
 }
@@ -101,6 +111,9 @@ func (s *Site) backTo(t ledger.Thing, to string) string {
 // confirm is the click that counts.
 func (s *Site) confirm(w http.ResponseWriter, r *http.Request, v visit) error {
 	t, err := s.find(w, r, askOf(r).Object)
+	if u, waits := unclaimed(err); waits {
+		return s.keep(w, r, v, u)
+	}
 	if err != nil {
 		return err
 	}
@@ -161,8 +174,9 @@ type keptPage struct {
 	Thing   ledger.Thing
 	State   string
 	Reason  string
-	Success string // the way back
-	Foreign string // a way back on another site, to be followed by hand
+	Success string     // the way back
+	Foreign string     // a way back on another site, to be followed by hand
+	Until   *time.Time // of what waits for somebody who can be paid
 }
 
 // flattred ends the popup at home: back to the payee's instance, unless there is something to say.

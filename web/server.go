@@ -36,6 +36,7 @@ func (s *Site) routes() []route {
 		get("/about", public, pageFrame, s.about),
 		get("/totals", public, pageFrame, s.totals),
 		get("/totals/{period}", public, pageFrame, s.total),
+		get("/waiting", public, pageFrame, s.waiting),
 		get("/ns", public, pageFrame, s.terms),
 		post("/language", public, pageFrame, s.setLanguage),
 
@@ -57,6 +58,7 @@ func (s *Site) routes() []route {
 		get("/buttons", member, pageFrame, s.buttons),
 		post("/buttons", member, pageFrame, s.createButton),
 		get("/buttons/{id}/snippet", member, pageFrame, s.snippet),
+		post("/buttons/{id}/look", member, pageFrame, s.lookNow),
 		post("/buttons/{id}/remove", member, pageFrame, s.removeButton),
 		get("/buttons/{id}/authors", member, pageFrame, s.authors),
 		post("/buttons/{id}/authors", member, pageFrame, s.proposeSplit),

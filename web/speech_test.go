@@ -134,7 +134,7 @@ func builtKeys(t *testing.T) map[string]string {
 		}
 	}
 	add("state.", "", ledger.Unfunded, ledger.Sent, ledger.Held, ledger.Accepted, ledger.Rejected,
-		ledger.Undone, ledger.Carried, ledger.Expired)
+		ledger.Undone, ledger.Carried, ledger.Expired, ledger.Unclaimed)
 	add("state.", ".text", ledger.Unfunded, ledger.Sent, ledger.Held, ledger.Carried, ledger.Expired)
 	add("reason.", "", ledger.ReasonUnknownThing, ledger.ReasonNotAccepting, ledger.ReasonBlocked,
 		ledger.ReasonOwnThing, ledger.ReasonPeriodClosed, ledger.ReasonOtherSplit,
@@ -157,7 +157,7 @@ func builtKeys(t *testing.T) map[string]string {
 	add("peer.key.", "", "pinned", "rotated", "confirmed")
 	add("event.", "", "frozen", "unfrozen", "key-pinned", "key-confirmed", "key-rotated", "key-held", "key-adopted", "key-kept", "threshold",
 		"advance-limit", "released", "write-off-proposed", "write-off-confirmed", "write-off-withdrawn")
-	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent}
+	kept := []string{ledger.Unfunded, ledger.Rejected, ledger.Accepted, ledger.Held, ledger.Sent, ledger.Unclaimed}
 	add("kept.", "", kept...)
 	add("kept.", ".text", kept...)
 	done := append(slices.Collect(maps.Keys(doneStates)), "cancelled")

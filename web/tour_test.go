@@ -113,6 +113,7 @@ func (s *scene) extras(bob ledger.Member) {
 	if err == nil {
 		err = s.monthly(ctx)
 	}
+	s.a.keeps(s.alice, nobodys(s.town))
 	if err == nil {
 		_, err = s.a.CreateInvite(ctx, s.a.Op.ID, "for the reading circle", 5)
 	}
@@ -225,7 +226,7 @@ func (s *scene) stops() []stop {
 	}
 	return []stop{
 		{"landing", "", "/"}, {"landing-wrong", "", "/?budget=x&clicks=99"}, {"landing-thirds", "", "/?budget=1&clicks=3"},
-		{"about", "", "/about"}, {"totals", "", "/totals"}, {"total", "", "/totals/2026-11"}, {"ns", "", "/ns"}, {"join", "", "/join?code=bad"}, {"login", "", "/login"},
+		{"about", "", "/about"}, {"totals", "", "/totals"}, {"total", "", "/totals/2026-11"}, {"waiting", "", "/waiting?q=jo@social.example"}, {"waiting-wrong", "", "/waiting?q="}, {"ns", "", "/ns"}, {"join", "", "/join?code=bad"}, {"login", "", "/login"},
 		{"profile", "", "/@alice"}, {"thing", "", "/f/" + s.own.ID}, {"notfound", "", "/nothing"},
 		{"nobutton", "", "/@alice/flattr?url=https://other.example/page"},
 		{"done", "", "/f/" + s.own.ID + "/done?s=flattred"}, {"cancelled", "", "/f/" + s.own.ID + "/cancelled"},
@@ -238,6 +239,7 @@ func (s *scene) stops() []stop {
 		{"intent", "alice", intent(s.b.Instance.Instance().ButtonIRI(s.foreign.ID))},
 		{"intent-again", "alice", intent(s.b.Instance.Instance().ButtonIRI(s.flattred.ID))},
 		{"intent-own", "alice", intent(s.a.Instance.Instance().ButtonIRI(s.own.ID))},
+		{"keep", "alice", intent(nobodys(s.town))}, {"keep-new", "dora", intent(nobodys(s.town) + "/new")},
 		{"home-new", "dora", "/home"}, {"earned-new", "dora", "/earned"}, {"buttons-new", "dora", "/buttons"},
 		{"withdraw-new", "dora", "/withdraw"}, {"delete-new", "dora", "/settings/delete"},
 		{"intent-unfunded", "dora", intent(s.b.Instance.Instance().ButtonIRI(s.foreign.ID))},

@@ -190,6 +190,9 @@ type neighbour struct {
 
 func (n neighbour) ResolveThing(ctx context.Context, iri string) (ledger.Thing, error) {
 	other, ok := n.town.places[hostOf(iri)]
+	if strings.HasPrefix(hostOf(iri), "page.") {
+		return ledger.Thing{}, n.unclaimedAt(ctx, iri)
+	}
 	if !ok {
 		return ledger.Thing{}, ErrUnreachable
 	}

@@ -177,9 +177,9 @@ func (c *cluster) read(ctx context.Context, name string) (*pgx.Conn, error) {
 const connections = 24
 
 // What a transaction of the pool waits for at most, and how long one may be idle: if a transaction hangs, its locks would
-// hold up all others for ever. Requests are answered within a minute. A settlement, which holds the accounts for as
-// long as it publishes, and migrations have sessions of their own.
-const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '60s'`
+// hold up all others for ever. Requests are answered within a minute. A settlement's publication is idle while other sessions
+// index and check what it publishes, so it isn't taken for one that hangs. Those sessions, and migrations, have no bound.
+const bounds = `set lock_timeout = '50s'; set idle_in_transaction_session_timeout = '10min'`
 
 // durable has commits wait for the disk where a server, database or role is set not to: what we say is done must be there
 // after the server was killed. Whoever doesn't want to wait says so with fsync, or waits for a standby as well.

@@ -28,7 +28,7 @@ func TestNobodyWaitsForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer own.Close(ctx)
-	for setting, want := range map[string]string{"lock_timeout": "50s", "idle_in_transaction_session_timeout": "1min"} {
+	for setting, want := range map[string]string{"lock_timeout": "50s", "idle_in_transaction_session_timeout": "10min"} {
 		var pooled, alone string
 		if err := pool.QueryRow(ctx, `select current_setting($1)`, setting).Scan(&pooled); err != nil || pooled != want {
 			t.Errorf("%s in the pool: %s, want %s, %v", setting, pooled, want, err)

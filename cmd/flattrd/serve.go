@@ -34,6 +34,7 @@ type serveCommand struct {
 	Funding     string        `env:"FLATTRD_FUNDING" default:"prepaid" enum:"prepaid,pledge" help:"Whether budgets are paid before they count, or promised and paid after the month: prepaid or pledge. Holds for months that open from now on."`
 	Cause       string        `env:"FLATTRD_CAUSE" help:"Name of the instance's cause, which gets what nobody else can."`
 	Grace       time.Duration `env:"FLATTRD_GRACE" default:"24h" help:"From a month's end to its settlement; at least 24h."`
+	Unclaimed   int32         `name:"unclaimed-months" env:"FLATTRD_UNCLAIMED_MONTHS" default:"12" help:"For how many months a flattr waits for somebody who can be paid; 1 to 120."`
 	NoNetting   bool          `env:"FLATTRD_NO_NETTING" help:"Have all that is owed paid by bank, even where both sides owe each other."`
 	Payto       string        `env:"FLATTRD_PAYTO" help:"payto: address (RFC 8905) that other instances pay to."`
 	PayIn       string        `env:"FLATTRD_PAY_IN" help:"What givers are told about paying in: holder, IBAN, bank; one a line."`
@@ -199,6 +200,9 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 	if digits, known := currency.GetDigits(c.Currency); !known || digits != 2 {
 		return ledger.Instance{}, fmt.Errorf("--currency: %q is no ISO 4217 code of a currency with cents, such as EUR", c.Currency)
 	}
+	if c.Unclaimed < 1 || c.Unclaimed > 120 {
+		return ledger.Instance{}, errors.New("--unclaimed-months: from 1 to 120")
+	}
 	if c.Payto != "" && !paytoAddress.MatchString(c.Payto) {
 		return ledger.Instance{}, fmt.Errorf("--payto: %q isn't of the form payto://iban/DE75512108001245126199 (RFC 8905)", c.Payto)
 	}
@@ -211,7 +215,7 @@ func (c serveCommand) instance() (ledger.Instance, error) {
 		return ledger.Instance{}, err
 	}
 	return ledger.Instance{Host: host, BaseURL: base, Name: name, Currency: c.Currency, Reciprocity: c.Reciprocity,
-		Minimum: least, Unused: c.Unused, Funding: c.Funding, Cause: c.Cause,
+		Minimum: least, Unused: c.Unused, Funding: c.Funding, Cause: c.Cause, UnclaimedMonths: c.Unclaimed,
 		GraceSeconds: int32(c.Grace / time.Second), Payto: c.Payto}, nil
 }
 

@@ -24,7 +24,7 @@ type Weather struct {
 	Deaf    float64       // in how many attempts the receiver can't look the sender up
 	Repeat  int           // how often a message may be delivered in all; 0 is once
 	Delay   time.Duration // at most, before each attempt
-	GiveWay int           // every which transaction the databases abort for another's sake when it commits; 0 is none
+	GiveWay int           // one of how many transactions the databases abort for another's sake when it commits; 0 is none
 
 	Restores bool // an instance may not know what it has said: what is refused for good is no fault
 
@@ -342,9 +342,11 @@ func (n *Network) forgetFlattr(p *parcel) {
 		return
 	}
 	for _, i := range n.w.instances {
-		_, err := i.Pool.Exec(context.Background(), `
-			update received_flattr set id = id || '#' || (select count(*) from received_flattr) where id = $1`,
-			p.from.Ledger.Instance().FlattrIRI(p.m.Key))
-		n.w.must(err)
+		n.w.must(again(func() error {
+			_, err := i.Pool.Exec(context.Background(), `
+				update received_flattr set id = id || '#' || (select count(*) from received_flattr) where id = $1`,
+				p.from.Ledger.Instance().FlattrIRI(p.m.Key))
+			return err
+		}))
 	}
 }

@@ -58,7 +58,22 @@ func (w *World) Peer(name string) *Stranger {
 		Links: []vocab.JRDLink{{Rel: vocab.RelSelf, Type: vocab.AS2MediaType, Href: s.Actor}}})
 	w.must(err)
 	s.Say("/.well-known/webfinger", http.StatusOK, vocab.JRDMediaType, string(jrd))
+	s.Takes("EUR")
 	return s
+}
+
+// Takes has a peer take a currency: it publishes a standing request for it.
+func (s *Stranger) Takes(currency string) {
+	s.w.t.Helper()
+	path := "/proposals/" + strings.ToLower(currency)
+	proposal, err := vocab.RenderProposal(vocab.Proposal{ID: "http://" + s.Host + path, AttributedTo: s.Actor, AssetCode: currency})
+	s.w.must(err)
+	s.Say(path, http.StatusOK, vocab.AS2MediaType, string(proposal))
+}
+
+// Refuses has it take that currency no more.
+func (s *Stranger) Refuses(currency string) {
+	s.Say("/proposals/"+strings.ToLower(currency), http.StatusNotFound, "text/plain", "not found")
 }
 
 func (w *World) stranger(name, actor, kind string) *Stranger {

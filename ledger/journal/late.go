@@ -37,6 +37,14 @@ func (p Pool) once(ctx context.Context, t *tx, f func(pgx.Tx) error) error {
 	return t.Commit(ctx)
 }
 
+// AtOnce has what is posted from here on judged at once: for use cases whose first run mustn't be in vain, because it takes
+// numbers that people read.
+func AtOnce(in pgx.Tx) {
+	if t, ok := in.(*tx); ok {
+		t.late.allowed = false
+	}
+}
+
 // later has a posting sent with what comes next, if its transaction does that.
 func later(in pgx.Tx, sql string, args []any) bool {
 	t, ok := in.(*tx)

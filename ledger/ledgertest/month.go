@@ -45,12 +45,13 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	t.Helper()
 	m := &Months{Post: Post{}, Clock: NewClock(Start.Add(o.Late)), t: t,
 		members: map[string]ledger.Member{}, things: map[string]string{}}
-	m.A, m.B, m.C = m.instance("a.example"), m.instance("b.example"), m.instance("c.example", Reciprocity("required"), Policy(func(i *ledger.Instance) { i.Unused = ledger.UnusedCause }))
+	m.A, m.B, m.C = m.instance("a.example", Policy(func(i *ledger.Instance) { i.UnclaimedMonths = 1 })), m.instance("b.example"), m.instance("c.example", Reciprocity("required"), Policy(func(i *ledger.Instance) { i.Unused = ledger.UnusedCause }))
 	for _, host := range m.hosts {
 		m.startAt(m.Post[host], o.FirstID)
 	}
 	m.people()
 	m.must(m.B.SetFeeRate(context.Background(), m.B.Op.ID, "2026-12", 333))
+	m.unclaimed()
 	m.november(o)
 	m.turn(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.leave("gone@a.example")
@@ -62,6 +63,7 @@ func PlayMonths(t testing.TB, o MonthOptions) *Months {
 	m.returns()
 	m.decemberPayments()
 	m.december()
+	m.payable()
 	m.turn(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).Add(o.Late))
 	m.must(m.C.Started(context.Background()))
 	m.tick(time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC).Add(o.Late))

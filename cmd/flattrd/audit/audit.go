@@ -84,7 +84,7 @@ func Run(ctx context.Context, tx pgx.Tx, o Options) (*Report, error) {
 	}{
 		{"settings", a.readSettings}, {"departures", a.readDepartures}, {"collections", a.readCollections}, {"things", a.readThings},
 		{"authors", a.readAuthors}, {"claims", a.checkClaims}, {"payments", a.checkPayments},
-		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
+		{"allocations", a.checkLineAllocations}, {"reversals", a.readReversals}, {"months", a.checkMonths}, {"carried flattrs", a.checkCarried}, {"unclaimed flattrs", a.checkUnclaimed}, {"fees", a.checkFees}, {"causes", a.checkHeirs},
 		{"books", a.checkBooks}, {"documents", a.checkDocuments},
 	} {
 		if err := step.do(ctx); err != nil {
