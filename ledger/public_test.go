@@ -125,18 +125,34 @@ func TestPublicTotalsOfFew(t *testing.T) {
 	}
 }
 
-// TestPublicTotalsOfPledges: two payees here whom givers pay in three parts of a settlement are two, not four.
+// TestPublicTotalsOfPledges: two payees here whom givers pay in three parts of a settlement are two, not six.
 func TestPublicTotalsOfPledges(t *testing.T) {
 	t.Parallel()
-	p := promising(t, nil)
-	_, bens := p.Button(p.Join("ben"), "bens")
-	_, beas := p.Button(p.Join("bea"), "beas")
+	ctx, p := context.Background(), promising(t, nil)
+	var things []ledger.Thing
+	for _, name := range []string{"ben", "bea"} {
+		_, thing := p.Button(p.Join(name), "1")
+		things = append(things, thing)
+	}
+	for _, name := range []string{"xena", "yuri", "zoe"} {
+		iri := "https://d.example/buttons/" + name
+		thing, err := p.SaveThing(ctx, ledger.RemoteThing{IRI: iri, URL: iri, Title: name, Payee: "https://d.example/users/" + name,
+			PayeeName: name, Host: "d.example"})
+		p.must(err)
+		things = append(things, thing)
+	}
 	var givers []ledger.Member
 	for _, name := range []string{"alice", "anna", "axel"} {
 		giver := p.Join(name)
-		p.must(p.SetBudget(context.Background(), giver.ID, 2_000_000))
-		p.flattr(giver, bens)
-		p.flattr(giver, beas)
+		p.must(p.SetBudget(ctx, giver.ID, 2_000_000))
+		for _, thing := range things {
+			f, _, err := p.Flattr(ctx, giver.ID, thing.ID)
+			p.must(err)
+			if f.State == ledger.Sent {
+				p.must(p.FlattrAnswered(ctx, ledger.Verdict{Like: p.Instance.Instance().FlattrIRI(f.ID.String()), Host: "d.example",
+					Actor: "https://d.example/actor", Answer: "accept"}))
+			}
+		}
 		givers = append(givers, giver)
 	}
 	p.turn(2026, 12, 1)
@@ -147,7 +163,8 @@ func TestPublicTotalsOfPledges(t *testing.T) {
 	p.pays(givers[2], 2_000_000)
 	p.turn(2027, 2, 15)
 	p.turn(2027, 3, 15)
-	if d := diffSums(ledger.PublicTotals{Givers: 3, Reserved: of(6_000_000), Owed: of(0), Received: of(0)}, november(t, p.Instance)); d != "" {
+	want := ledger.PublicTotals{Givers: 3, Flattrs: of(15), Reserved: of(6_000_000), Shared: of(6_000_000), Rolled: of(0), Owed: of(0), Received: of(0)}
+	if d := diffSums(want, november(t, p.Instance)); d != "" {
 		t.Error(d)
 	}
 }
