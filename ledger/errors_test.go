@@ -60,7 +60,7 @@ func TestLines(t *testing.T) {
 		"account clearing - EUR 0 0 0 1000000",
 		"account means alice EUR 0 1000000 1000000 0",
 		"deposit alice 1000000 alice 2026-11-10T12:00:00Z 1000000",
-		"month 2026-11 open rollover",
+		"month 2026-11 open rollover prepaid",
 		"reservation alice 2026-11 1000000 reserved",
 		"transfer deposit single bank - means alice 1000000",
 	}

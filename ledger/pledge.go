@@ -38,13 +38,14 @@ type Pledge struct {
 
 const pledgeColumns = `member, period, amount, state, part, decided_at`
 
-// settles is when a closed month's grace ends. A pledge month's lasts as long as the collection.
+// settles is when a closed month's grace ends, in UTC: the dates that follow from it are. A pledge month's lasts as long
+// as the collection.
 func (m Month) settles(i Instance) time.Time {
 	grace := i.Grace()
 	if m.Funding == FundingPledge {
 		grace = max(grace, pledgeDays*24*time.Hour)
 	}
-	return m.ClosedAt.Add(grace)
+	return m.ClosedAt.UTC().Add(grace)
 }
 
 // collects is when a part of a closed pledge month's settlement is due.
