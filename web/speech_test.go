@@ -151,6 +151,8 @@ func builtKeys(t *testing.T) map[string]string {
 	add("withdrawal.", "", "requested", "paid", "refused")
 	add("withdrawals.of.", "", ledger.OfEarnings, ledger.OfMeans, ledger.OfCause, ledger.OfFees)
 	add("funds.", "", ledger.OfCause, ledger.OfFees)
+	add("pledge.", "", ledger.Promised, ledger.Collected, ledger.Unused, ledger.Void)
+	add("pledge.short.", "", ledger.Promised, ledger.Collected, ledger.Unused, ledger.Void)
 	add("reverse.", "", ledger.Mistake, ledger.Chargeback)
 	add("outcome.", "", "ours", "theirs", "agreed", "dropped")
 	add("writeoff.", "", "proposed", "confirmed", "withdrawn")

@@ -36,7 +36,7 @@ func acquire(dir string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL directory: %w", err)
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = lockSoon(file)
 	if err == nil {
 		err = writeHolder(file)
 	}
@@ -48,6 +48,18 @@ func acquire(dir string) (*lock, error) {
 		return nil, &InUseError{Dir: dir, PID: readHolder(file)}
 	}
 	return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
+}
+
+// lockSoon waits a moment for a holder that is just ending, and for its children: each has the lock, too, from its fork
+// until it runs another program.
+func lockSoon(file *os.File) (err error) {
+	for range 50 {
+		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
 
 func writeHolder(file *os.File) error {
