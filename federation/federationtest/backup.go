@@ -55,5 +55,5 @@ func (w *World) serveOn(i *Instance) {
 	i.Server = federation.New(federation.Config{Ledger: i.Ledger, Pool: i.Pool, Client: w.Client(),
 		Web: vocab.Web{AllowHTTP: true}, Log: w.log, Version: "test"})
 	i.Handler = i.Server.Handler(http.NotFoundHandler())
-	w.handlers[i.Ledger.Instance().Host] = i.Handler
+	w.Serve(i.Ledger.Instance().Host, i.Handler)
 }

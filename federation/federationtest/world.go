@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -43,7 +44,7 @@ type World struct {
 
 	t         testing.TB
 	instances []*Instance
-	handlers  map[string]http.Handler // by host
+	handlers  sync.Map // http.Handler by host: hosts come while others are served
 	address   netip.Addr
 	server    *http.Server
 	log       *slog.Logger
@@ -64,7 +65,7 @@ func New(t testing.TB, weather Weather, hosts ...Host) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{t: t, Clock: ledgertest.NewClock(ledgertest.Start), handlers: map[string]http.Handler{},
+	w := &World{t: t, Clock: ledgertest.NewClock(ledgertest.Start),
 		address: listener.Addr().(*net.TCPAddr).AddrPort().Addr().Unmap(), log: slog.New(slog.DiscardHandler)}
 	w.Network = newNetwork(w, weather)
 	w.server = &http.Server{Handler: w.Network.faulty(http.HandlerFunc(w.serve)), ErrorLog: slog.NewLogLogger(w.log.Handler(), slog.LevelError)}
@@ -159,15 +160,15 @@ func (w *World) at(recipient string) *Instance {
 func (w *World) Instances() []*Instance { return w.instances }
 
 // Serve lets something else answer for a host of this world: a server of other software.
-func (w *World) Serve(host string, h http.Handler) { w.handlers[host] = h }
+func (w *World) Serve(host string, h http.Handler) { w.handlers.Store(host, h) }
 
 func (w *World) serve(rw http.ResponseWriter, r *http.Request) {
-	h, ok := w.handlers[strings.ToLower(r.Host)]
+	h, ok := w.handlers.Load(strings.ToLower(r.Host))
 	if !ok {
 		http.Error(rw, "no such host", http.StatusMisdirectedRequest)
 		return
 	}
-	h.ServeHTTP(rw, r)
+	h.(http.Handler).ServeHTTP(rw, r)
 }
 
 // Log is where the instances log.
