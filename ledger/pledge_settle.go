@@ -100,22 +100,7 @@ func (l *Ledger) settlePart(ctx context.Context, conn *pgx.Conn, m Month, c Coll
 		return l.tx(ctx, func(tx *Tx) error { return tx.partSettled(ctx, c.Period, c.Part) })
 	}
 	m.FrozenAt = &c.CreatedAt
-	b, err := l.build(ctx, conn, m, c.Part)
-	if err != nil {
-		return err
-	}
-	parts, err := b.givenParts(ctx, conn)
-	if err != nil {
-		return err
-	}
-	b.finish(ctx, conn)
-	b.given = b.things.gather(b.workers, b.divided, parts)
-	b.draft()
-	err = l.publish(ctx, func(tx *Tx) error { return tx.publishPart(ctx, b) })
-	if unfinished := b.built(); err == nil { // the connection is closed after this
-		err = unfinished
-	}
-	return err
+	return l.settleBudgets(ctx, conn, m, c.Part, (*Tx).publishPart)
 }
 
 // publishPart makes a supplement the books. Its month stays as it is but for what is added. A payee of ours who has left

@@ -74,23 +74,28 @@ func (l *Ledger) settle(ctx context.Context, period string) error {
 			return err
 		}
 		failpoint("settle.locked")
-		b, err := l.build(ctx, conn, m, 0)
-		if err != nil {
-			return err
-		}
-		parts, err := b.givenParts(ctx, conn)
-		if err != nil {
-			return err
-		}
-		b.finish(ctx, conn)
-		b.given = b.things.gather(b.workers, b.divided, parts)
-		b.draft()
-		err = l.publish(ctx, func(tx *Tx) error { return tx.publish(ctx, b) })
-		if unfinished := b.built(); err == nil { // the connection is closed after this
-			err = unfinished
-		}
-		return err
+		return l.settleBudgets(ctx, conn, m, 0, (*Tx).publish)
 	})
+}
+
+// settleBudgets builds the part of a month's settlement that a month or a supplement is, and publishes it.
+func (l *Ledger) settleBudgets(ctx context.Context, conn *pgx.Conn, m Month, part int32, publish func(*Tx, context.Context, *building) error) error {
+	b, err := l.build(ctx, conn, m, part)
+	if err != nil {
+		return err
+	}
+	parts, err := b.givenParts(ctx, conn)
+	if err != nil {
+		return err
+	}
+	b.finish(ctx, conn)
+	b.given = b.things.gather(b.workers, b.divided, parts)
+	b.draft()
+	err = l.publish(ctx, func(tx *Tx) error { return publish(tx, ctx, b) })
+	if unfinished := b.built(); err == nil { // the connection is closed after this
+		err = unfinished
+	}
+	return err
 }
 
 const lockSettlement = `select pg_advisory_lock(hashtextextended('settlement ' || $1, 0))`
